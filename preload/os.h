@@ -1,0 +1,61 @@
+/* System calls, made directly: no libc wrapper, no errno, no cancellation point, none of our own hooks.
+ * Results are the kernel's: >= 0, or -errno.  Context: any thread, any signal, unless said otherwise. */
+#ifndef LODE_OS_H
+#define LODE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Private anonymous memory, zeroed, not reserved against swap; NULL when the kernel refuses. */
+void *lode_os_map(size_t bytes);
+void lode_os_unmap(void *p, size_t bytes);
+
+/* Maps `bytes` of the open file `fd` at `offset`, shared and writable; NULL when the kernel refuses. */
+void *lode_os_map_file(int fd, uint64_t offset, size_t bytes);
+
+/* Opens with O_CLOEXEC | O_NOFOLLOW and moves the descriptor out of the way (>= 512 where the limit allows). */
+int lode_os_open(const char *path, int flags, unsigned mode);
+int lode_os_close(int fd);
+ssize_t lode_os_read(int fd, void *buf, size_t n);
+/* Allocates the range on disk; fails rather than raising SIGXFSZ when RLIMIT_FSIZE is in the way. */
+int lode_os_allocate(int fd, uint64_t offset, uint64_t bytes);
+int lode_os_fstat_identity(int fd, uint64_t *device, uint64_t *inode, uint64_t *bytes);
+ssize_t lode_os_readlink(const char *path, char *buf, size_t n);
+ssize_t lode_os_getcwd(char *buf, size_t n);
+
+int lode_os_pid(void);
+int lode_os_parent_pid(void);
+int lode_os_tid(void);
+
+uint64_t lode_os_monotonic_ns(void);
+uint64_t lode_os_realtime_ns(void);
+/* CPU time of the calling thread, of the whole process. */
+uint64_t lode_os_thread_cpu_ns(void);
+uint64_t lode_os_process_cpu_ns(void);
+
+/* Copies from this process without faulting: true when all of it could be read. */
+bool lode_os_read_memory(const void *from, void *to, size_t n);
+
+/* Reads the stack's bounds of the main thread, from /proc/self/maps and the stack pointer. */
+bool lode_os_main_stack(uintptr_t *low, uintptr_t *high);
+
+/* Per-thread CPU-time timer that sends SIGPROF to `tid` with `cookie`; returns the timer id or -errno. */
+int lode_os_timer_create(int tid, const void *cookie, int *timer);
+int lode_os_timer_set(int timer, uint64_t first_ns, uint64_t period_ns);
+int lode_os_timer_delete(int timer);
+
+/* The kernel's view of SIGPROF and of the masks, past the hooks. */
+struct lode_os_sigaction {
+	void (*handler)(int, void *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+int lode_os_sigaction(int sig, const struct lode_os_sigaction *now, struct lode_os_sigaction *before);
+int lode_os_sigmask(int how, const uint64_t *set, uint64_t *before);
+
+void lode_os_yield(void);
+
+#endif
