@@ -20,9 +20,7 @@
 struct lode_thread;
 struct lode_module;
 
-/* Time stamps for the two sides, in ticks.  Context: any. */
-uint64_t lode_time_release(void);
-uint64_t lode_time_acquire(void);
+/* Time stamps: lode_ticks_release() before the real call, clock.h. */
 
 /* Context of the following: the hooks, thread marked busy, not in a signal. */
 void lode_event_alloc(struct lode_thread *t, uint32_t how, const void *p, size_t bytes, uint32_t stack);
@@ -46,5 +44,18 @@ bool lode_event_code(uint32_t id, uint32_t first_line, uint32_t python_version, 
 void lode_event_python(uint32_t hexversion, const char *build);
 void lode_event_notice(uint32_t severity, const char *text, size_t bytes);
 void lode_event_mark(const char *name);
+void lode_event_thread(int tid, const char *name);
+void lode_event_thread_exit(int tid, uint64_t cpu_ns);
+void lode_event_fork(int child);
+void lode_event_exec(const char *path);
+
+struct lode_event_process {
+	int pid, parent_pid;
+	uint32_t parent_stream, begin; /* enum lode_begin */
+	uint64_t realtime_ns;
+	const char *options, *executable, *directory;
+	struct lode_event_bytes command_line; /* arguments, NUL after each */
+};
+void lode_event_process(const struct lode_event_process *e);
 
 #endif

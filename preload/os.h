@@ -38,6 +38,13 @@ uint64_t lode_os_process_cpu_ns(void);
 /* Copies from this process without faulting: true when all of it could be read. */
 bool lode_os_read_memory(const void *from, void *to, size_t n);
 
+/* The end of the readable pages from `from` on, `pages` (at most 16) pages at most; one system call.  For stacks
+ * whose bounds nobody told us (coroutines). */
+uintptr_t lode_os_readable_end(uintptr_t from, unsigned pages);
+
+/* Makes the kernel zero the pages in every child, however it is forked. */
+int lode_os_wipe_on_fork(void *p, size_t bytes);
+
 /* Reads the stack's bounds of the main thread, from /proc/self/maps and the stack pointer. */
 bool lode_os_main_stack(uintptr_t *low, uintptr_t *high);
 
@@ -55,6 +62,9 @@ struct lode_os_sigaction {
 };
 int lode_os_sigaction(int sig, const struct lode_os_sigaction *now, struct lode_os_sigaction *before);
 int lode_os_sigmask(int how, const uint64_t *set, uint64_t *before);
+
+/* Sends the calling thread a signal with the given siginfo_t. */
+int lode_os_sigqueue_self(int sig, const void *info);
 
 void lode_os_yield(void);
 

@@ -94,7 +94,7 @@ struct lode_segment_header {
 	uint32_t committed;   /* payload bytes that are valid; stored with release after the bytes.
 	                         NODES: an upper bound, entries with value 0 are not there yet */
 	uint32_t node_base;   /* NODES: id of the first entry */
-	uint8_t reserved[64];
+	uint8_t reserved[72];
 };
 #define LODE_SEGMENT_MAGIC 0x4745534cu /* "LSEG" */
 #define LODE_SEGMENT_HEADER_BYTES 128u
@@ -290,6 +290,7 @@ enum lode_map_category {
 	LODE_MAP_FILE = 2,      /* backed by a file: page cache */
 	LODE_MAP_BREAK = 3,     /* brk/sbrk called by the program itself */
 	LODE_MAP_ARENA = 4,     /* an interpreter's arena: held, the objects inside are counted */
+	LODE_MAP_REMAPPED = 5,  /* mremap: keeps the category of the lane's UNMAP just before */
 };
 
 #endif
