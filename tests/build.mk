@@ -22,7 +22,8 @@ $(T)/unit/%: tests/unit/%.c $(UNIT_HEADERS) \
 
 # ---- programs whose truth is known, and programs that break profilers ---------------------------
 # No built-in allocation functions: the compiler would remove pairs that a test counts.
-TARGET_FLAGS := -std=gnu17 -O2 -g -Wall -Wextra -D_GNU_SOURCE -fno-builtin -fno-optimize-sibling-calls -Itests/e2e/targets
+TARGET_FLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wno-alloc-size-larger-than -D_GNU_SOURCE -fno-builtin \
+	-fno-optimize-sibling-calls -Itests/e2e/targets
 TARGET_FLAGS_CXX := $(filter-out -std=gnu17,$(TARGET_FLAGS)) -std=gnu++17
 TARGET_LIBS := -lpthread -ldl -lm -lz -lcrypto
 TARGETS := $(patsubst tests/e2e/targets/%.c,$(T)/e2e/%,$(wildcard tests/e2e/targets/*.c)) \
