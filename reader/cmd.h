@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "options.h"
+#include "out_text.h"
 #include "profile.h"
 
 enum lode_status {
@@ -44,6 +45,7 @@ int lode_cmd_timeline(int argc, char **argv);
 int lode_cmd_check(int argc, char **argv);
 int lode_cmd_info(int argc, char **argv);
 int lode_cmd_export(int argc, char **argv);
+void lode_export_help(void); /* the formats, for --help */
 
 /* ---- what every viewing command does first (cmd.c) ------------------------------------------------------------------ */
 
@@ -58,5 +60,9 @@ struct lode_profile *lode_cmd_load(const struct lode_view_options *o, int *statu
 /* The measure asked for, or the view's default: CPU where there are samples, else the peak. Says so on standard error when
  * the one asked for was not recorded. */
 enum lode_measure lode_cmd_measure(const struct lode_view_options *o, const struct lode_profile *p);
+
+/* The rest of a view that prints one profile: loads, opens the output, prints, closes, releases *o.  Returns the exit status. */
+typedef void lode_print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out);
+int lode_cmd_show(struct lode_view_options *o, lode_print *print);
 
 #endif

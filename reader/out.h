@@ -24,11 +24,13 @@ struct lode_out_format {
 
 /* The table, ended by a row whose name is NULL. */
 extern const struct lode_out_format lode_out_formats[];
+const struct lode_out_format *lode_out_format_find(const char *name); /* NULL: none */
 
 int lode_out_folded(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
 int lode_out_speedscope(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
 int lode_out_pprof(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
 int lode_out_json(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
+int lode_out_csv(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
 int lode_out_html(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
 int lode_out_svg(const struct lode_profile *p, const struct lode_out_options *o, FILE *f);
 
