@@ -1,0 +1,14 @@
+/* What /proc tells of a process from outside. */
+#ifndef LODE_PROC_H
+#define LODE_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Resident bytes; 0 when the process is gone or cannot be read. */
+uint64_t lode_proc_rss(uint32_t pid);
+
+/* True when the process is gone, or a zombie without running threads: it writes nothing any more. */
+bool lode_proc_is_gone(uint32_t pid);
+
+#endif
