@@ -39,12 +39,17 @@ static void put_numbers(struct lode_lane_writer *l, enum lode_record id, const u
 	put_long(l, id, payload, (size_t)(p - payload));
 }
 
-void lode_lane_begin(struct lode_lane_writer *l, uint32_t pid)
+void lode_lane_begin_at(struct lode_lane_writer *l, uint32_t pid, uint64_t time)
 {
 	l->used = 0;
 	l->pid = pid;
-	l->first_time = l->last_time = lode_ticks_now();
-	put_numbers(l, LODE_RECORD_LANE, (uint64_t[]){ pid, l->first_time }, 2);
+	l->first_time = l->last_time = time;
+	put_numbers(l, LODE_RECORD_LANE, (uint64_t[]){ pid, time }, 2);
+}
+
+void lode_lane_begin(struct lode_lane_writer *l, uint32_t pid)
+{
+	lode_lane_begin_at(l, pid, lode_ticks_now());
 	lode_lane_clock(l);
 }
 

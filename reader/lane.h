@@ -18,6 +18,9 @@ struct lode_lane_writer {
 /* Starts an empty payload: LANE and CLOCK, at the present time. */
 void lode_lane_begin(struct lode_lane_writer *l, uint32_t pid);
 
+/* The same for a recording that is over: at `time`, without CLOCK. */
+void lode_lane_begin_at(struct lode_lane_writer *l, uint32_t pid, uint64_t time);
+
 /* True when another record may not fit: take the payload out and begin anew. */
 static inline int lode_lane_is_full(const struct lode_lane_writer *l)
 {

@@ -17,7 +17,7 @@ struct lode_record_slice {
 	const uint8_t *start;   /* of the record: its tag */
 	const uint8_t *payload; /* long records: their fields */
 	size_t payload_bytes;
-	uint8_t tag;            /* enum-like: LODE_TAG_*, slot bits cleared */
+	uint8_t tag;            /* LODE_TAG_*, slot bits cleared */
 	uint8_t id;             /* long records: enum lode_record */
 };
 
