@@ -22,6 +22,7 @@ struct svg {
 	const struct lode_out_options *options;
 	const struct lode_flame_tree *tree;
 	enum lode_measure measure;
+	double least; /* what a box has to be worth to be drawn */
 	uint32_t *order;     /* children of node i: order[start[i]] up to order[start[i + 1] - 1], the largest first */
 	uint32_t *start;
 	FILE *f;
@@ -217,7 +218,8 @@ static void put_boxes(const struct svg *s, const uint32_t *depth)
 	for (uint32_t i = 0; i < s->tree->node_count; i++) {
 		double x = left[i];
 
-		put_box(s, i, x, HEADER + depth[i] * ROW, (double)total[i] * scale);
+		if ((double)total[i] >= s->least)
+			put_box(s, i, x, HEADER + depth[i] * ROW, (double)total[i] * scale);
 		for (uint32_t c = s->start[i]; c < s->start[i + 1]; c++) {
 			left[s->order[c]] = x;
 			x += (double)total[s->order[c]] * scale;
@@ -286,7 +288,10 @@ int lode_out_svg(const struct lode_profile *p, const struct lode_out_options *o,
 	struct svg s = { .profile = p, .options = o, .tree = t, .measure = measure_of(p, o->measure), .f = f };
 
 	if (lode_flame_has(p, s.measure)) {
-		lode_flame_tree_fold(t, o->min_fraction > 0 ? o->min_fraction : FRACTION, s.measure);
+		double fraction = o->min_fraction > 0 ? o->min_fraction : FRACTION;
+
+		s.least = fraction * (double)p->total[s.measure];
+		lode_flame_tree_fold(t, fraction, s.measure);
 		put_graph(&s);
 	} else {
 		put_header(&s, HEADER + MARGIN);
