@@ -23,7 +23,7 @@ $(T)/unit/%: tests/unit/%.c $(UNIT_HEADERS) \
 # ---- programs whose truth is known, and programs that break profilers ---------------------------
 # No built-in allocation functions: the compiler would remove pairs that a test counts.
 TARGET_FLAGS := -std=gnu17 -O2 -g -Wall -Wextra -Wno-alloc-size-larger-than -D_GNU_SOURCE -fno-builtin \
-	-fno-optimize-sibling-calls -Itests/e2e/targets
+	-fno-optimize-sibling-calls -Wno-infinite-recursion -Wno-clobbered -Itests/e2e/targets
 TARGET_FLAGS_CXX := $(filter-out -std=gnu17,$(TARGET_FLAGS)) -std=gnu++17
 TARGET_LIBS := -lpthread -ldl -lm -lz -lcrypto
 TARGETS := $(patsubst tests/e2e/targets/%.c,$(T)/e2e/%,$(wildcard tests/e2e/targets/*.c)) \
@@ -45,7 +45,12 @@ $(T)/e2e/%: tests/e2e/targets/%.cc $(wildcard tests/e2e/targets/*.h)
 $(T)/torture/%: tests/torture/programs/%.c $(wildcard tests/torture/programs/*.h)
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(TARGET_FLAGS) -Itests/torture/programs $< -o $@ -lpthread -ldl -lm -lrt
+	$(Q)$(CC) $(TARGET_FLAGS) -Itests/torture/programs $< -o $@ -Wl,-z,now -lpthread -ldl -lm -lrt
+
+$(T)/torture/static_true: tests/torture/programs/static_true.c tests/torture/programs/torture.h
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(TARGET_FLAGS) -static -Itests/torture/programs $< -o $@
 
 $(T)/torture/%_plugin.so: tests/torture/programs/%_plugin.cc
 	@mkdir -p $(@D)
