@@ -1,8 +1,8 @@
 /* speedscope's own JSON: one "sampled" profile for each measure, written as it goes.
  *
  * Facts from speedscope's src/lib/file-format-spec.ts: files are recognised by the exact $schema string; units are
- * "nanoseconds", "bytes" or "none" here; samples are root first and as many as weights.  Frames are functions, not lines,
- * unless lines are asked for: its sandwich view splits functions whose frames differ. */
+ * "nanoseconds", "bytes" or "none" here; samples are root first and as many as weights.  Frames are functions, never lines: its
+ * sandwich view would show a function in as many parts as it has lines. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static const char *unit_of(enum lode_measure m)
 	return !strcmp(lode_measure_units[m], "bytes") ? "bytes" : "none";
 }
 
-static void put_frames(struct lode_json *j, const struct lode_profile *p, const struct lode_flame_tree *t, bool lines)
+static void put_frames(struct lode_json *j, const struct lode_profile *p, const struct lode_flame_tree *t)
 {
 	lode_json_key(j, "shared");
 	lode_json_open(j, '{');
@@ -29,15 +29,14 @@ static void put_frames(struct lode_json *j, const struct lode_profile *p, const 
 	lode_json_open(j, '[');
 	for (size_t i = 0; i < t->function_count; i++) {
 		const struct lode_frame *f = &p->frames[t->functions[i]];
-		uint32_t line = lines && f->line ? f->line : f->first_line;
 
 		lode_json_line(j);
 		lode_json_open(j, '{');
 		lode_json_put_text(j, "name", *f->name ? f->name : "(no name)");
 		if (f->file || f->module)
 			lode_json_put_text(j, "file", f->file ? f->file : f->module);
-		if (f->file && line)
-			lode_json_put_int(j, "line", line);
+		if (f->file && f->first_line)
+			lode_json_put_int(j, "line", f->first_line);
 		lode_json_close(j, '}');
 	}
 	lode_json_close(j, ']');
@@ -134,7 +133,7 @@ static void put_profiles(struct lode_json *j, const struct lode_profile *p, cons
 
 int lode_out_speedscope(const struct lode_profile *p, const struct lode_out_options *o, FILE *f)
 {
-	struct lode_flame_tree *t = lode_flame_tree_new(p, o->lines);
+	struct lode_flame_tree *t = lode_flame_tree_new(p, false);
 	struct lode_json j;
 
 	lode_json_init(&j, f);
@@ -142,7 +141,7 @@ int lode_out_speedscope(const struct lode_profile *p, const struct lode_out_opti
 	lode_json_put_text(&j, "$schema", SCHEMA);
 	lode_json_put_text(&j, "exporter", "lode@" LODE_VERSION);
 	lode_json_put_text(&j, "name", o->title ? o->title : p->title ? p->title : "recording");
-	put_frames(&j, p, t, o->lines);
+	put_frames(&j, p, t);
 	put_profiles(&j, p, t, o->measure);
 	lode_json_close(&j, '}');
 	fputc('\n', f);
