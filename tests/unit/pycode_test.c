@@ -1,3 +1,4 @@
+/* link: reader/pycode.c */
 /* Line tables by hand; tests/python/pycode_lines.py compares whole modules with each installed CPython. */
 #include <setjmp.h>
 #include <stdarg.h>
