@@ -10,12 +10,26 @@
  * Context: any thread, any signal.  No lock, no allocation. */
 uint32_t lode_code_id(uintptr_t code, bool validate);
 
-/* Changes when a code object has died: stacks cached by instruction address may be wrong.  Context: any. */
+/* Changes when a code object has died, or could not be written yet: stacks cached by instruction address may be wrong.
+ * Context: any. */
 uint32_t lode_code_generation(void);
 
 /* Makes room ahead.  Context: hooks. */
 void lode_code_prepare(void);
 /* A new stream numbers its own: forgets every id.  Context: after fork in the child, single thread. */
 void lode_code_fork_child(void);
+
+/* ---- for the files of this directory ------------------------------------------------------ */
+
+/* Begins to watch for deaths.  Context: lode_interp_look. */
+void lode_code_watch(void);
+
+struct lode_code_facts {
+	uint32_t bytes;          /* of its instructions */
+	uint32_t prologue_bytes; /* before the first RESUME */
+};
+/* What is remembered of a code object that has an id; false: it has none.  Nothing is read from the object.
+ * Context: any. */
+bool lode_code_facts(uintptr_t code, struct lode_code_facts *facts);
 
 #endif

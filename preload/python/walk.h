@@ -33,8 +33,9 @@ struct lode_python_walk {
 	struct lode_slot *slots;   /* as in unwind.h; NULL: not wanted.  Slot 0 is read through the thread state that
 	                              lode_python_state() gave; the caller compares that first */
 	uint32_t slot_capacity;
+	/* in and out */
+	uintptr_t state;           /* what lode_python_state() gave a moment ago; 0: it is asked */
 	/* out */
-	uintptr_t state;           /* PyThreadState* used */
 	uint32_t depth, slot_count, flags;
 };
 
