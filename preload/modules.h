@@ -43,7 +43,22 @@ void lode_modules_enter(void);
 void lode_modules_leave(void);
 const struct lode_module *lode_modules_find(uintptr_t pc);
 
-/* Writes every module again, for a new stream (after fork). Context: single thread. */
+/* The set in force itself, for a walk that asks many times; `generation` changes when a module goes, so that what was
+ * found under one generation holds as long as it lasts.  Never NULL.  Valid between enter and leave. */
+struct lode_module_set {
+	uint32_t generation;
+	uint32_t count;
+	const uintptr_t *starts; /* rising */
+	const struct lode_module *const *modules;
+};
+const struct lode_module_set *lode_modules_current(void);
+const struct lode_module *lode_module_set_find(const struct lode_module_set *set, uintptr_t pc);
+
+/* fork: `prepare` waits for a refresh under way (at most a second), since the child could never get the loader's lock
+ * that it holds; `parent` lets refreshes go on; `child` does too, and writes every module again for the new stream.
+ * Context: the forking thread, no lock held, prepare before lode_mem_fork_prepare. */
+void lode_modules_fork_prepare(void);
+void lode_modules_fork_parent(void);
 void lode_modules_fork_child(void);
 
 /* Calls `visit` for each module in force until it returns true.  Context: outside signals. */
