@@ -3,11 +3,9 @@
  * Order of things: everything that can fail is tried before the program starts; from then on a failure of the recording
  * costs data and a message, never the program's result. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -16,8 +14,10 @@
 #include "launch.h"
 #include "lib/error.h"
 #include "load.h"
+#include "lode/options.h"
 #include "out_text.h"
 #include "packed.h"
+#include "proc.h"
 #include "target.h"
 #include "ticks.h"
 
@@ -30,6 +30,7 @@ enum record_status { /* as env(1) and timeout(1) say it */
 #define PAUSE_SHORT_MS 2
 #define PAUSE_LONG_MS 16
 #define STRAGGLERS_NS UINT64_C(2000000000) /* how long the rest of the tree may outlive the program */
+#define NEWCOMERS_NS UINT64_C(200000000)   /* how long one may take to show itself */
 #define SETTLE_MS 30                       /* agents see a stop with their next event */
 #define LOAD_RAW_MAX (UINT64_C(256) << 20) /* the summary replays recordings up to this: about two seconds */
 
@@ -250,21 +251,35 @@ static void follow_program(struct recording *r)
 	}
 }
 
+/* Processes that were forked but have written nothing yet know the log by their environment. */
+static bool has_newcomers(const struct recording *r, uint64_t waited_ns)
+{
+	char variable[4200];
+	if (waited_ns > NEWCOMERS_NS || !runs_with_agent(r) || r->options.no_children)
+		return false;
+	snprintf(variable, sizeof variable, "%s=%s", LODE_ENV_OUTPUT, r->collect.log_path);
+	return lode_proc_any_with_variable(variable);
+}
+
 /* The program is over; others of its tree may not be: they get a moment to end. */
 static void follow_stragglers(struct recording *r)
 {
-	uint64_t end = lode_monotonic_ns() + STRAGGLERS_NS;
+	uint64_t begin = lode_monotonic_ns(), waited = 0;
 	char text[200];
 	size_t n;
 
 	lode_collect_pass(&r->collect);
-	while ((n = lode_collect_live(&r->collect)) > 0 && lode_monotonic_ns() < end) {
+	while ((n = lode_collect_live(&r->collect)) > 0 || has_newcomers(r, waited)) {
+		waited = lode_monotonic_ns() - begin;
+		if (waited > STRAGGLERS_NS)
+			break;
 		usleep(PAUSE_SHORT_MS * 1000);
 		lode_collect_pass(&r->collect);
 	}
 	if (n == 0)
 		return;
-	snprintf(text, sizeof text, "%zu process%s outlived the program: recorded up to here", n, n == 1 ? "" : "es");
+	snprintf(text, sizeof text, "%zu process%s outlived the program by %d s: recorded up to here", n,
+		 n == 1 ? "" : "es", (int)(STRAGGLERS_NS / 1000000000));
 	note(r, 1, text);
 	settle(r);
 }
@@ -301,8 +316,10 @@ static void print_summary(const struct recording *r)
 		lode_format_count(lost, (int64_t)(r->lost_events + r->lost_samples)));
 	if (live >= 0)
 		fprintf(stderr, ", peak %s", lode_format_bytes(peak, live));
-	fprintf(stderr, "%s resident %s\n", live >= 0 ? "," : ", peak",
-		lode_format_bytes(rss, (int64_t)c->rss_peak_bytes));
+	if (c->rss_peak_bytes)
+		fprintf(stderr, "%s resident %s", live >= 0 ? "," : ", peak",
+			lode_format_bytes(rss, (int64_t)c->rss_peak_bytes));
+	fputc('\n', stderr);
 	if (c->events)
 		fprintf(stderr, "lode: next: lode report %s\n            lode flame %s\n            lode leaks %s\n", r->path,
 			r->path, r->path);

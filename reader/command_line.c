@@ -185,23 +185,23 @@ static int check_memory(struct lode_record_options *o)
 	return lode_error("record: --memory does not know '%s'; known: full, malloc, sample, off", o->memory);
 }
 
-static int not_yet(const char *what)
+static int not_yet(const char *option, const char *instead)
 {
-	return lode_error("record: %s is not in this version", what);
+	return lode_error("record: %s is not in this version%s%s", option, *instead ? "; " : "", instead);
 }
 
 static int check(struct lode_record_options *o)
 {
 	if (o->pid >= 0)
-		return not_yet("--pid (attaching); start the program with 'lode record -- CMD' instead,");
+		return not_yet("--pid", "start the program with 'lode record -- CMD' instead");
 	if (o->clock != 0)
-		return not_yet("--clock wall (waiting); --clock cpu is");
+		return not_yet("--clock wall", "waiting is not seen, CPU time (--clock cpu) is");
 	if (o->calls)
-		return not_yet("--calls");
+		return not_yet("--calls", "CPU time by function comes from samples");
 	if (o->allocator)
-		return not_yet("--allocator");
+		return not_yet("--allocator", "");
 	if (o->max_size >= 0)
-		return not_yet("--max-size; --memory=sample makes small recordings, it");
+		return not_yet("--max-size", "--memory=sample makes recordings small");
 	if (o->rate > RATE_MAX)
 		return lode_error("record: --rate is at most %d samples a second", RATE_MAX);
 	if (o->duration_ns == 0)

@@ -1,6 +1,8 @@
 /* What /proc tells of a process; see proc.h and proc(5). */
 #include "proc.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -50,4 +52,41 @@ bool lode_proc_is_gone(uint32_t pid)
 		return false;
 	/* a leader that left by pthread_exit is a zombie while its threads run on */
 	return (state == 'Z' || state == 'X') && threads <= 1;
+}
+
+/* The environment is read in pieces that overlap by the variable's length: it may be large. */
+static bool has_variable(const char *pid, const char *variable)
+{
+	char path[300], buf[16384];
+	size_t kept = 0, n = strlen(variable) + 1; /* with its NUL */
+	bool found = false;
+	ssize_t got;
+
+	snprintf(path, sizeof path, "/proc/%s/environ", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || n > sizeof buf / 2) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!found && (got = read(fd, buf + kept, sizeof buf - kept)) > 0) {
+		size_t have = kept + (size_t)got;
+		found = memmem(buf, have, variable, n);
+		kept = have < n - 1 ? have : n - 1;
+		memmove(buf, buf + have - kept, kept);
+	}
+	close(fd);
+	return found;
+}
+
+bool lode_proc_any_with_variable(const char *variable)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	bool found = false;
+	while (d && !found && (e = readdir(d)))
+		found = isdigit((unsigned char)e->d_name[0]) && has_variable(e->d_name, variable);
+	if (d)
+		closedir(d);
+	return found;
 }

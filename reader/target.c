@@ -58,7 +58,7 @@ static bool find(const char *name, char *out, size_t n)
 			return true;
 		was_denied |= stat(out, &st) == 0 && S_ISREG(st.st_mode);
 	}
-	snprintf(out, n, "%s", name);
+	snprintf(out, n, "%.*s", (int)(n - 1), name);
 	errno = was_denied ? EACCES : ENOENT;
 	return false;
 }
