@@ -22,7 +22,7 @@ JEMALLOC_PUBLIC := malloc calloc realloc free posix_memalign aligned_alloc memal
 	mallocx rallocx xallocx sallocx dallocx sdallocx nallocx mallctl mallctlnametomib mallctlbymib \
 	malloc_stats_print malloc_conf malloc_message malloc_conf_2_conf_harder
 JEMALLOC_IMPORT := mmap munmap madvise mprotect secure_getenv readlink dlsym pthread_atfork atexit sbrk \
-	_Unwind_Backtrace _Unwind_GetIP
+	_Unwind_Backtrace _Unwind_GetIP log exp round
 
 $(B)/preload/jemalloc.o: preload/build.mk
 	@mkdir -p $(B)/preload/je

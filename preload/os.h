@@ -38,6 +38,16 @@ uint64_t lode_os_process_cpu_ns(void);
 /* Copies from this process without faulting: true when all of it could be read. */
 bool lode_os_read_memory(const void *from, void *to, size_t n);
 
+/* mmap and its kind as the kernel has them: for pass-through before the loader is done, and for the private allocator.
+ * mmap returns MAP_FAILED on error. */
+void *lode_os_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
+int lode_os_munmap(void *p, size_t bytes);
+int lode_os_madvise(void *p, size_t bytes, int advice);
+int lode_os_mprotect(void *p, size_t bytes, int protection);
+
+/* The calling thread's name, 16 bytes. */
+void lode_os_thread_name(char name[16]);
+
 /* The end of the readable pages from `from` on, `pages` (at most 16) pages at most; one system call.  For stacks
  * whose bounds nobody told us (coroutines). */
 uintptr_t lode_os_readable_end(uintptr_t from, unsigned pages);
@@ -65,6 +75,8 @@ int lode_os_sigmask(int how, const uint64_t *set, uint64_t *before);
 
 /* Sends the calling thread a signal with the given siginfo_t. */
 int lode_os_sigqueue_self(int sig, const void *info);
+/* The same to a thread of this process. */
+int lode_os_sigqueue(int tid, int sig, const void *info);
 
 void lode_os_yield(void);
 

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -50,6 +51,33 @@ void *lode_os_map_file(int fd, uint64_t offset, size_t bytes)
 {
 	long r = call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (long)offset);
 	return is_error(r) ? NULL : (void *)r;
+}
+
+void *lode_os_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	long r = call6(SYS_mmap, (long)at, (long)bytes, protection, flags, fd, offset);
+	return is_error(r) ? MAP_FAILED : (void *)r;
+}
+
+int lode_os_munmap(void *p, size_t bytes)
+{
+	return (int)call(SYS_munmap, p, bytes, 0, 0);
+}
+
+int lode_os_madvise(void *p, size_t bytes, int advice)
+{
+	return (int)call(SYS_madvise, p, bytes, advice, 0);
+}
+
+int lode_os_mprotect(void *p, size_t bytes, int protection)
+{
+	return (int)call(SYS_mprotect, p, bytes, protection, 0);
+}
+
+void lode_os_thread_name(char name[16])
+{
+	name[0] = 0;
+	call(SYS_prctl, PR_GET_NAME, name, 0, 0);
 }
 
 int lode_os_wipe_on_fork(void *p, size_t bytes)
@@ -256,7 +284,12 @@ int lode_os_sigmask(int how, const uint64_t *set, uint64_t *before)
 
 int lode_os_sigqueue_self(int sig, const void *info)
 {
-	return (int)call(SYS_rt_tgsigqueueinfo, lode_os_pid(), lode_os_tid(), sig, info);
+	return lode_os_sigqueue(lode_os_tid(), sig, info);
+}
+
+int lode_os_sigqueue(int tid, int sig, const void *info)
+{
+	return (int)call(SYS_rt_tgsigqueueinfo, lode_os_pid(), tid, sig, info);
 }
 
 void lode_os_yield(void)

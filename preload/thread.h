@@ -62,8 +62,10 @@ struct lode_thread {
 	uintptr_t stack_low, stack_high; /* 0, 0: unknown */
 	uintptr_t start_routine;
 	int64_t sample_left;  /* memory=sample: bytes to go */
+	bool sample_is_drawn;
 	uint64_t random;
 	bool is_main;
+	uint64_t start_room[6]; /* pthread_create's hand-over (hook_process.c) */
 	bool blocks_prof;     /* the program believes that it blocks SIGPROF here (signals.c) */
 	bool has_pending_prof;
 	uint8_t pending_prof[128]; /* siginfo_t of the program's own SIGPROF that waits */
@@ -86,6 +88,9 @@ struct lode_thread {
 extern _Thread_local struct lode_thread *lode_self __attribute__((tls_model("initial-exec")));
 #define LODE_THREAD_RETIRED ((struct lode_thread *)1)
 
+/* Context: constructor. */
+bool lode_thread_init(void);
+
 /* A struct for a thread about to start; NULL when memory is out.  Context: outside signals. */
 struct lode_thread *lode_thread_new(void);
 void lode_thread_free(struct lode_thread *t);
@@ -93,6 +98,8 @@ void lode_thread_free(struct lode_thread *t);
 void lode_thread_begin(struct lode_thread *t, uintptr_t low, uintptr_t high, uintptr_t start_routine);
 /* Accounts the residue, deletes the timer, gives the struct back. */
 void lode_thread_end(void);
+/* Name, residue and end record of the thread, which lives on (exit, exec).  Context: busy. */
+void lode_thread_account_exit(struct lode_thread *t);
 /* The first hook of a thread that nobody announced; or a retired one's late call: then the shared struct, locked.
  * NULL: pass through. */
 struct lode_thread *lode_thread_enter_slow(void);
@@ -100,6 +107,7 @@ void lode_thread_leave_slow(struct lode_thread *t, void *frame);
 
 /* The child keeps only the calling thread; segments stay the parent's. */
 void lode_thread_fork_child(void);
+void lode_thread_fork_begin(struct lode_thread *t); /* its lane and timer in the new stream */
 void lode_thread_lock_all(void); /* fork: around it */
 void lode_thread_unlock_all(void);
 

@@ -1,0 +1,284 @@
+/* Captures: replay, walk, merge, intern.  Contract in capture.h.
+ *
+ * Verified replay.  An entry remembers where a walk began (sp, return address, bp if the walk depended on it; the
+ * thread state and innermost position for Python), the words it depended on in order, and its stack id.  If every word still
+ * holds its value, the walk would end the same, so the id is right: each step of a walk is a function of the words before it
+ * (unwind.h, python/walk.h).  What the words cannot show is covered by two generations: code unmapped and replaced
+ * (lode_modules_epoch) and code objects that died (lode_code_generation). */
+#include "capture.h"
+
+#include <stddef.h>
+
+#include "modules.h"
+#include "os.h"
+#include "python/code.h"
+#include "stacks.h"
+#include "thread.h"
+
+#define UNKNOWN_STACK_PAGES 16u
+
+struct replay {
+	uintptr_t sp, pc, bp;
+	uintptr_t python_state, python_frame, python_instruction;
+	uint32_t stack;
+	uint32_t epoch, code_generation;
+	bool uses_bp;
+	uint16_t native_slots, python_slots;
+	struct lode_slot slots[];
+};
+
+/* ---- replay --------------------------------------------------------------------------------- */
+
+static inline uint32_t replay_hash(uintptr_t sp, uintptr_t pc, uintptr_t frame, uintptr_t instruction)
+{
+	uint64_t h = (sp ^ pc << 20) * 0x9e3779b97f4a7c15u;
+	h = (h ^ frame ^ instruction << 16) * 0xbf58476d1ce4e5b9u;
+	return (uint32_t)(h >> 40) % LODE_REPLAY_INDEX;
+}
+
+static inline bool slots_hold(const struct lode_slot *s, uint32_t n)
+{
+	for (const struct lode_slot *end = s + n; s < end; s++)
+		if (*(const volatile uintptr_t *)s->address != s->value)
+			return false;
+	return true;
+}
+
+static inline bool replay_holds(const struct replay *r, const struct replay *now)
+{
+	return r->sp == now->sp && r->pc == now->pc && (!r->uses_bp || r->bp == now->bp) &&
+	       r->python_state == now->python_state && r->python_frame == now->python_frame &&
+	       r->python_instruction == now->python_instruction && r->epoch == now->epoch &&
+	       r->code_generation == now->code_generation &&
+	       slots_hold(r->slots, (uint32_t)r->native_slots + r->python_slots);
+}
+
+void lode_capture_reset(struct lode_thread *t)
+{
+	t->replay_used = 0;
+	for (unsigned i = 0; i < LODE_REPLAY_INDEX; i++)
+		t->replay_index[i] = 0;
+}
+
+static void replay_remember(struct lode_thread *t, uint32_t hash, const struct replay *now, uint32_t stack,
+			    const struct lode_unwind *u, const struct lode_python_walk *w)
+{
+	size_t bytes = sizeof *now + (u->slot_count + w->slot_count) * sizeof(struct lode_slot);
+	if (bytes > LODE_REPLAY_BYTES / 8)
+		return;
+	if (t->replay_used + bytes > LODE_REPLAY_BYTES)
+		lode_capture_reset(t);
+	struct replay *r = (struct replay *)(t->replay + t->replay_used);
+	*r = *now;
+	r->stack = stack;
+	r->uses_bp = u->flags & LODE_UNWIND_USES_BP;
+	r->native_slots = (uint16_t)u->slot_count;
+	r->python_slots = (uint16_t)w->slot_count;
+	for (uint32_t i = 0; i < u->slot_count; i++)
+		r->slots[i] = t->native_slots[i];
+	for (uint32_t i = 0; i < w->slot_count; i++)
+		r->slots[u->slot_count + i] = t->python_slots[i];
+	t->replay_index[hash] = t->replay_used + 1;
+	t->replay_used += (uint32_t)((bytes + 15) & ~(size_t)15);
+}
+
+/* ---- merging -------------------------------------------------------------------------------- */
+
+/* The frames of one stack in the making, leaf first. */
+struct merge {
+	struct lode_thread *t;
+	uint32_t count;
+	uint32_t python_at; /* next Python frame */
+	const struct lode_python_walk *python;
+	bool validate;
+	bool is_full;
+};
+
+static void add(struct merge *m, enum lode_node_kind kind, uint64_t value, uint32_t aux)
+{
+	if (m->count == LODE_STACK_DEPTH) {
+		m->is_full = true;
+		return;
+	}
+	struct lode_frame_key *k = &m->t->keys[m->count++];
+	k->value = (uint64_t)kind << LODE_NODE_KIND_SHIFT | (value & LODE_NODE_VALUE_MASK);
+	k->aux = aux;
+}
+
+static void add_native(struct merge *m, uintptr_t pc, bool is_exact)
+{
+	if (lode_is_own_code(is_exact ? pc : pc - 1))
+		return;
+	add(m, is_exact ? LODE_NODE_EXACT : LODE_NODE_RETURN, pc, lode_modules_epoch());
+}
+
+/* The Python frames of one evaluation loop, up to its entry frame. */
+static void add_python_segment(struct merge *m)
+{
+	bool is_last = false;
+	while (!is_last && m->python_at < m->python->depth) {
+		const struct lode_python_frame *f = &m->python->frames[m->python_at++];
+		uint32_t id = lode_code_id(f->code, m->validate);
+		if (id)
+			add(m, LODE_NODE_PYTHON, id, (uint32_t)f->lasti);
+		else
+			add(m, LODE_NODE_SPECIAL, LODE_SPECIAL_PYTHON_DROPPED, 0);
+		is_last = f->is_entry;
+	}
+}
+
+/* The C address that belongs to the next segment; 0 when the version has none or nothing is left. */
+static uintptr_t next_anchor(const struct merge *m)
+{
+	for (uint32_t i = m->python_at; i < m->python->depth; i++)
+		if (m->python->frames[i].is_entry)
+			return m->python->frames[i].anchor;
+	return 0;
+}
+
+/* Native frame i is an evaluation loop spanning [low, high) of the stack: replaces it by its Python frames.  Segments
+ * whose loop was not recognised on the way come out before it. */
+static void add_eval(struct merge *m, uintptr_t low, uintptr_t high)
+{
+	for (uintptr_t anchor; (anchor = next_anchor(m)) && anchor < low;)
+		add_python_segment(m);
+	uintptr_t anchor = next_anchor(m);
+	if (!anchor || anchor < high)
+		add_python_segment(m);
+}
+
+static void merge_frames(struct merge *m, const struct lode_unwind *u)
+{
+	const struct lode_native_frame *f = u->frames;
+	bool native_on = lode_config.native != LODE_NATIVE_OFF;
+	for (uint32_t i = 0; i < u->depth; i++) {
+		bool is_exact = i == 0 && u->pc_is_exact;
+		if (m->python->depth && lode_python_is_eval(is_exact ? f[i].pc : f[i].pc - 1)) {
+			add_eval(m, i ? f[i - 1].cfa : u->sp, f[i].cfa);
+			if (lode_config.native == LODE_NATIVE_LEAF)
+				break;
+		} else if (native_on) {
+			add_native(m, f[i].pc, is_exact);
+		}
+	}
+	while (m->python_at < m->python->depth)
+		add_python_segment(m);
+}
+
+static uint32_t intern(const struct merge *m, bool is_truncated)
+{
+	uint32_t stack = LODE_STACK_NONE;
+	uint64_t special = (uint64_t)LODE_NODE_SPECIAL << LODE_NODE_KIND_SHIFT;
+	if (is_truncated || m->is_full)
+		stack = lode_stacks_node(stack, special | LODE_SPECIAL_TRUNCATED, 0);
+	for (uint32_t i = m->count; i-- > 0;) {
+		uint32_t id = lode_stacks_node(stack, m->t->keys[i].value, m->t->keys[i].aux);
+		if (!id)
+			break;
+		stack = id;
+	}
+	return stack;
+}
+
+/* ---- walking -------------------------------------------------------------------------------- */
+
+static void stack_bounds(const struct lode_thread *t, struct lode_unwind *u)
+{
+	if (u->sp >= t->stack_low && u->sp < t->stack_high) {
+		u->stack_low = t->stack_low;
+		u->stack_high = t->stack_high;
+	} else { /* a coroutine's or an alternate stack */
+		u->stack_low = u->sp;
+		u->stack_high = lode_os_readable_end(u->sp, UNKNOWN_STACK_PAGES);
+	}
+}
+
+static uint32_t walk(struct lode_thread *t, struct lode_unwind *u, struct lode_python_walk *w)
+{
+	stack_bounds(t, u);
+	u->frames = t->native;
+	u->capacity = LODE_NATIVE_DEPTH;
+	w->stack_low = u->stack_low;
+	w->stack_high = u->stack_high;
+	w->frames = t->python;
+	w->capacity = LODE_PYTHON_DEPTH;
+	lode_modules_enter();
+	/* where native frames are off, the loops are still needed when there is no Python to walk */
+	lode_unwind(u);
+	if (!w->in_signal && (u->flags & LODE_UNWIND_UNSUPPORTED))
+		lode_unwind_slow(u);
+	if (w->state)
+		lode_python_walk(w);
+	struct merge m = {.t = t, .python = w, .validate = w->in_signal};
+	uint64_t special = UINT64_MAX;
+	if (w->flags & LODE_PYTHON_GC)
+		special = LODE_SPECIAL_GC;
+	else if (w->flags & LODE_PYTHON_DROPPED)
+		special = LODE_SPECIAL_PYTHON_DROPPED;
+	if (special != UINT64_MAX)
+		add(&m, LODE_NODE_SPECIAL, special, 0);
+	merge_frames(&m, u);
+	lode_modules_leave();
+	if (u->flags & LODE_UNWIND_NO_TABLE)
+		lode_modules_want_refresh();
+	bool is_truncated = (u->flags & LODE_UNWIND_TRUNCATED) || (w->flags & LODE_PYTHON_TRUNCATED);
+	return intern(&m, is_truncated);
+}
+
+static LODE_COLD uint32_t capture_slow(struct lode_thread *t, uint32_t hash, const struct replay *now)
+{
+	if (unlikely(lode_modules_refresh_wanted() || lode_stacks_wants_room()))
+		t->attention |= LODE_ATTENTION_PREPARE;
+	struct lode_unwind u = {.pc = now->pc, .sp = now->sp, .bp = now->bp, .slots = t->native_slots,
+				.slot_capacity = LODE_NATIVE_SLOTS};
+	struct lode_python_walk w = {.state = now->python_state, .slots = t->python_slots,
+				     .slot_capacity = LODE_PYTHON_SLOTS};
+	uint32_t stack = walk(t, &u, &w);
+	bool is_replayable = !(u.flags & (LODE_UNWIND_NOT_REPLAYABLE | LODE_UNWIND_UNSUPPORTED)) &&
+			     !(w.flags & (LODE_PYTHON_NOT_REPLAYABLE | LODE_PYTHON_DROPPED | LODE_PYTHON_GC));
+	if (is_replayable && stack)
+		replay_remember(t, hash, now, stack, &u, &w);
+	return stack;
+}
+
+uint32_t lode_capture_hook(struct lode_thread *t, const void *frame)
+{
+	const uintptr_t *words = frame;
+	struct replay now = {.bp = words[0], .pc = words[1], .sp = (uintptr_t)(words + 2)};
+	now.python_state = lode_python_state();
+	if (now.python_state)
+		lode_python_top(now.python_state, &now.python_frame, &now.python_instruction);
+	now.epoch = lode_modules_epoch();
+	now.code_generation = lode_code_generation();
+	uint32_t hash = replay_hash(now.sp, now.pc, now.python_frame, now.python_instruction);
+	uint32_t at = t->replay_index[hash];
+	if (likely(at)) {
+		const struct replay *r = (const struct replay *)(t->replay + at - 1);
+		if (likely(replay_holds(r, &now)))
+			return r->stack;
+	}
+	return capture_slow(t, hash, &now);
+}
+
+uint32_t lode_capture_signal(struct lode_thread *t, struct lode_capture_context *c)
+{
+	struct lode_unwind u = {.pc = c->pc, .sp = c->sp, .bp = c->bp, .pc_is_exact = true};
+	struct lode_python_walk w = {.in_signal = true, .state = lode_python_state()};
+	uint32_t stack = walk(t, &u, &w);
+	if (w.flags & LODE_PYTHON_GIL)
+		c->sample_flags |= LODE_SAMPLE_GIL;
+	return stack;
+}
+
+uint32_t lode_capture_special(uintptr_t routine, uint32_t special)
+{
+	uint32_t stack = LODE_STACK_NONE;
+	if (routine)
+		stack = lode_capture_leaf(stack, routine);
+	return lode_stacks_node(stack, (uint64_t)LODE_NODE_SPECIAL << LODE_NODE_KIND_SHIFT | special, 0);
+}
+
+uint32_t lode_capture_leaf(uint32_t stack, uintptr_t pc)
+{
+	return lode_stacks_node(stack, (uint64_t)LODE_NODE_EXACT << LODE_NODE_KIND_SHIFT | pc, lode_modules_epoch());
+}

@@ -1,0 +1,112 @@
+/* Resolving the next definitions; the bootstrap arena.  Contract in real.h. */
+#include "real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdint.h>
+
+#include "state.h"
+
+#define BOOT_BYTES (64u * 1024u)
+#define BOOT_ALIGN 16u
+
+static uint8_t boot_arena[BOOT_BYTES] __attribute__((aligned(16)));
+static uint32_t boot_used;
+static volatile bool is_resolving; /* dlsym is declared leaf, and still comes back to our malloc */
+
+bool lode_real_is_boot_block(const void *p)
+{
+	return (const uint8_t *)p >= boot_arena && (const uint8_t *)p < boot_arena + BOOT_BYTES;
+}
+
+/* Blocks are preceded by their size and never reused: a handful of them, before the program's first line. */
+static void *boot_alloc(size_t bytes)
+{
+	size_t whole = (bytes + 2 * BOOT_ALIGN - 1) & ~(size_t)(BOOT_ALIGN - 1);
+	if (bytes > BOOT_BYTES || boot_used + whole > BOOT_BYTES) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	uint32_t at = __atomic_fetch_add(&boot_used, (uint32_t)whole, __ATOMIC_RELAXED);
+	*(size_t *)(boot_arena + at) = bytes;
+	return boot_arena + at + BOOT_ALIGN;
+}
+
+static size_t boot_block_bytes(const void *p)
+{
+	return *(const size_t *)((const uint8_t *)p - BOOT_ALIGN);
+}
+
+static void *boot_malloc(size_t n)
+{
+	lode_real_resolve();
+	return is_resolving ? boot_alloc(n) : lode_real.malloc(n);
+}
+
+static void *boot_calloc(size_t n, size_t m)
+{
+	size_t bytes;
+	lode_real_resolve();
+	if (!is_resolving)
+		return lode_real.calloc(n, m);
+	return __builtin_mul_overflow(n, m, &bytes) ? NULL : boot_alloc(bytes); /* the arena is zero */
+}
+
+/* Also the way out for a boot block that the program grows later. */
+static void *boot_realloc(void *p, size_t n)
+{
+	void *q = boot_malloc(n);
+	size_t keep = p ? boot_block_bytes(p) : 0;
+	for (size_t i = 0; q && i < keep && i < n; i++)
+		((uint8_t *)q)[i] = ((uint8_t *)p)[i];
+	return q;
+}
+
+static void boot_free(void *p)
+{
+	lode_real_resolve();
+	if (p && !lode_real_is_boot_block(p) && !is_resolving)
+		lode_real.free(p);
+}
+
+struct lode_real lode_real = {
+	.malloc = boot_malloc,
+	.calloc = boot_calloc,
+	.realloc = boot_realloc,
+	.free = boot_free,
+};
+
+static void *free_fn, *realloc_fn;
+
+/* In place of the real ones once the arena was used: two comparisons more. */
+static void free_or_boot(void *p)
+{
+	if (!lode_real_is_boot_block(p))
+		((void (*)(void *))free_fn)(p);
+}
+
+static void *realloc_or_boot(void *p, size_t n)
+{
+	return lode_real_is_boot_block(p) ? boot_realloc(p, n) : ((void *(*)(void *, size_t))realloc_fn)(p, n);
+}
+
+void lode_real_resolve(void)
+{
+	static bool is_done;
+	if (is_done || is_resolving)
+		return;
+	is_resolving = true;
+	struct lode_real found;
+#define X(member, symbol, type, parameters) found.member = (type(*) parameters)dlsym(RTLD_NEXT, symbol);
+	LODE_REAL_LIST(X)
+#undef X
+	free_fn = (void *)found.free;
+	realloc_fn = (void *)found.realloc;
+	if (boot_used) {
+		found.free = free_or_boot;
+		found.realloc = realloc_or_boot;
+	}
+	lode_real = found;
+	is_done = true;
+	is_resolving = false;
+}

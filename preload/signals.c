@@ -1,0 +1,228 @@
+/* SIGPROF kept for the program: disposition, masks, waiting.  Contract in signals.h; the hooks are in hook_signal.c. */
+#include "signals.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <ucontext.h>
+
+#include "notice.h"
+#include "os.h"
+#include "sampler.h"
+#include "signals_state.h"
+#include "thread.h"
+
+#define PROF_BIT (UINT64_C(1) << (SIGPROF - 1))
+#define WAITERS_MAX 64u
+
+/* The program's action: two slots and an index, so that a handler never reads a half-written one. */
+static struct lode_os_sigaction actions[2];
+static uint32_t current;
+
+static struct lode_os_sigaction handler_before_exec;
+
+/* Threads inside sigwait and its kind with SIGPROF in their set. */
+static int waiters[WAITERS_MAX];
+
+static const struct lode_os_sigaction *action(void)
+{
+	return &actions[__atomic_load_n(&current, __ATOMIC_ACQUIRE)];
+}
+
+static void set_action(const struct lode_os_sigaction *a)
+{
+	uint32_t other = 1 - __atomic_load_n(&current, __ATOMIC_RELAXED);
+	actions[other] = *a;
+	__atomic_store_n(&current, other, __ATOMIC_RELEASE);
+}
+
+static bool is_function(const struct lode_os_sigaction *a)
+{
+	return (uintptr_t)a->handler > 1;
+}
+
+void lode_signals_adopt(const struct lode_os_sigaction *before)
+{
+	set_action(before);
+}
+
+void lode_signals_get(struct lode_os_sigaction *a)
+{
+	*a = *action();
+}
+
+/* A blocking call that the program wants interrupted by its own handler must not be restarted. */
+static void follow_restart(const struct lode_os_sigaction *a)
+{
+	struct lode_os_sigaction ours;
+	if (lode_os_sigaction(SIGPROF, NULL, &ours) < 0)
+		return;
+	unsigned long wanted = is_function(a) && !(a->flags & SA_RESTART) ? ours.flags & ~(unsigned long)SA_RESTART
+									   : ours.flags | SA_RESTART;
+	if (wanted == ours.flags)
+		return;
+	ours.flags = wanted;
+	lode_os_sigaction(SIGPROF, &ours, NULL);
+}
+
+void lode_signals_set(const struct lode_os_sigaction *a)
+{
+	set_action(a);
+	follow_restart(a);
+}
+
+/* ---- delivery ------------------------------------------------------------------------------- */
+
+static void die_by_default(siginfo_t *info)
+{
+	struct lode_os_sigaction a = *action();
+	lode_os_sigaction(SIGPROF, &a, NULL); /* SIG_DFL */
+	lode_os_sigqueue_self(SIGPROF, info); /* taken when our handler's mask is lifted */
+}
+
+static void call_program(const struct lode_os_sigaction *a, int sig, siginfo_t *info, ucontext_t *context)
+{
+	uint64_t mask = a->mask | (a->flags & SA_NODEFER ? 0 : PROF_BIT);
+	for (unsigned i = 0; i < 64; i++)
+		if (sigismember(&context->uc_sigmask, (int)i + 1) == 1)
+			mask |= UINT64_C(1) << i;
+	if (a->flags & SA_RESETHAND) {
+		struct lode_os_sigaction reset = *a;
+		reset.handler = NULL; /* SIG_DFL */
+		lode_signals_set(&reset);
+	}
+	lode_os_sigmask(SIG_SETMASK, &mask, NULL);
+	a->handler(sig, info, context);
+}
+
+static bool hand_to_waiter(siginfo_t *info)
+{
+	for (unsigned i = 0; i < WAITERS_MAX; i++) {
+		int tid = __atomic_load_n(&waiters[i], __ATOMIC_ACQUIRE);
+		if (tid && lode_os_sigqueue(tid, SIGPROF, info) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void keep_pending(struct lode_thread *t, const siginfo_t *info)
+{
+	if (t->has_pending_prof)
+		return; /* a standard signal does not queue */
+	for (size_t i = 0; i < sizeof *info; i++)
+		t->pending_prof[i] = ((const uint8_t *)info)[i];
+	t->has_pending_prof = true;
+}
+
+void lode_signals_deliver(int sig, siginfo_t *info, void *context)
+{
+	struct lode_thread *t = lode_self;
+	if ((uintptr_t)t > 1 && t->blocks_prof) {
+		if (!hand_to_waiter(info))
+			keep_pending(t, info);
+		return;
+	}
+	struct lode_os_sigaction a = *action();
+	if ((uintptr_t)a.handler == (uintptr_t)SIG_IGN)
+		return;
+	if ((uintptr_t)a.handler == (uintptr_t)SIG_DFL)
+		die_by_default(info);
+	else
+		call_program(&a, sig, info, context);
+}
+
+static void deliver_pending(struct lode_thread *t)
+{
+	if (!t->has_pending_prof)
+		return;
+	t->has_pending_prof = false;
+	lode_os_sigqueue_self(SIGPROF, t->pending_prof);
+}
+
+/* ---- masks ---------------------------------------------------------------------------------- */
+
+void lode_signals_begin_thread(struct lode_thread *t, bool creator_blocks)
+{
+	uint64_t prof = PROF_BIT, before = 0;
+	lode_os_sigmask(SIG_UNBLOCK, &prof, &before);
+	t->blocks_prof = creator_blocks || (before & PROF_BIT);
+}
+
+bool lode_signals_blocked(void)
+{
+	struct lode_thread *t = lode_self;
+	return (uintptr_t)t > 1 && t->blocks_prof;
+}
+
+void lode_signals_believe(bool is_blocked)
+{
+	struct lode_thread *t = lode_self;
+	if ((uintptr_t)t <= 1)
+		return;
+	t->blocks_prof = is_blocked;
+	if (!is_blocked)
+		deliver_pending(t);
+}
+
+void lode_signals_wait_begin(unsigned *at)
+{
+	uint64_t prof = PROF_BIT;
+	lode_os_sigmask(SIG_BLOCK, &prof, NULL); /* as the program believes it is */
+	int tid = lode_os_tid();
+	for (*at = 0; *at < WAITERS_MAX; ++*at) {
+		int zero = 0;
+		if (__atomic_compare_exchange_n(&waiters[*at], &zero, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			break;
+	}
+	struct lode_thread *t = lode_self;
+	if ((uintptr_t)t > 1)
+		deliver_pending(t);
+}
+
+void lode_signals_wait_end(unsigned at)
+{
+	uint64_t prof = PROF_BIT;
+	if (at < WAITERS_MAX)
+		__atomic_store_n(&waiters[at], 0, __ATOMIC_RELEASE);
+	lode_os_sigmask(SIG_UNBLOCK, &prof, NULL);
+}
+
+void lode_signals_release(void)
+{
+	uint64_t prof = PROF_BIT;
+	lode_sampler_give_up();
+	if (lode_signals_blocked())
+		lode_os_sigmask(SIG_BLOCK, &prof, NULL);
+	lode_notice(LODE_NOTICE_MISSING, "the program reads SIGPROF from a descriptor: CPU sampling was turned off");
+}
+
+/* ---- exec ----------------------------------------------------------------------------------- */
+
+void lode_signals_before_exec(struct lode_thread *t)
+{
+	struct lode_os_sigaction a = *action();
+	uint64_t prof = PROF_BIT;
+	/* timers of ours and their pending signals end at exec by themselves; what is inherited is an ignored signal and
+	 * the mask */
+	if (lode_sampler_is_on() && (uintptr_t)a.handler == (uintptr_t)SIG_IGN) {
+		lode_os_sigaction(SIGPROF, NULL, &handler_before_exec);
+		lode_os_sigaction(SIGPROF, &a, NULL);
+	}
+	if (t->blocks_prof)
+		lode_os_sigmask(SIG_BLOCK, &prof, NULL);
+}
+
+void lode_signals_after_failed_exec(struct lode_thread *t)
+{
+	uint64_t prof = PROF_BIT;
+	if (handler_before_exec.handler)
+		lode_os_sigaction(SIGPROF, &handler_before_exec, NULL);
+	handler_before_exec.handler = NULL;
+	if (t->blocks_prof && lode_sampler_is_on())
+		lode_os_sigmask(SIG_UNBLOCK, &prof, NULL);
+}
+
+void lode_signals_note_no_timer(int error)
+{
+	lode_notice(LODE_NOTICE_MISSING, "a thread got no CPU timer (errno %d, RLIMIT_SIGPENDING?): its samples are missing",
+		    error);
+}
