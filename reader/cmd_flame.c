@@ -10,12 +10,14 @@
 #include "out.h"
 #include "out_text.h"
 
-/* NAME.html of dir/NAME.lode or NAME.lode@MOMENT, in the current directory; the caller's to free. */
+/* NAME.html of dir/NAME.lode or NAME.lode@MOMENT, in the current directory; the caller's to free.
+ */
 static char *default_path(const char *recording, const char *suffix)
 {
 	const char *slash = strrchr(recording, '/'), *base = slash ? slash + 1 : recording;
 	const char *ending = strstr(base, ".lode");
-	size_t n = ending && (!ending[5] || ending[5] == '@') ? (size_t)(ending - base) : strlen(base);
+	size_t n =
+		ending && (!ending[5] || ending[5] == '@') ? (size_t)(ending - base) : strlen(base);
 	char *path = lode_alloc(n + strlen(suffix) + 1);
 
 	memcpy(path, base, n);

@@ -1,5 +1,6 @@
-/* Merges and folds a profile's tree.  Everything leans on one invariant: a parent's index is smaller than its children's,
- * so one loop backwards sums totals and one loop forwards hands down decisions. */
+/* Merges and folds a profile's tree.  Everything leans on one invariant: a parent's index is
+ * smaller than its children's, so one loop backwards sums totals and one loop forwards hands down
+ * decisions. */
 #include "flame_tree.h"
 
 #include <stdlib.h>
@@ -13,8 +14,8 @@ bool lode_flame_has(const struct lode_profile *p, enum lode_measure m)
 	return p->self[m] && p->total[m] > 0;
 }
 
-/* By frame, the number of its function: equal kind, name, file and module, and for Python the line of the definition (a
- * file holds many "<lambda>").  The first frame seen stands for it. */
+/* By frame, the number of its function: equal kind, name, file and module, and for Python the line
+ * of the definition (a file holds many "<lambda>").  The first frame seen stands for it. */
 static uint32_t *group_frames(const struct lode_profile *p, bool lines, struct lode_flame_tree *t)
 {
 	uint32_t *group = lode_alloc((p->frame_count + 1) * sizeof(*group));
@@ -27,11 +28,14 @@ static uint32_t *group_frames(const struct lode_profile *p, bool lines, struct l
 		uint32_t id = (uint32_t)i;
 
 		if (!lines) {
-			uint32_t name = lode_intern_pair(&names, lode_intern_string(&strings, f->name), f->kind);
-			uint32_t place = lode_intern_pair(&places, lode_intern_string(&strings, f->file),
-							  lode_intern_string(&strings, f->module));
+			uint32_t name = lode_intern_pair(
+				&names, lode_intern_string(&strings, f->name), f->kind);
+			uint32_t place =
+				lode_intern_pair(&places, lode_intern_string(&strings, f->file),
+						 lode_intern_string(&strings, f->module));
 
-			place = lode_intern_pair(&lines_of, place, f->kind == LODE_FRAME_PYTHON ? f->first_line : 0);
+			place = lode_intern_pair(&lines_of, place,
+						 f->kind == LODE_FRAME_PYTHON ? f->first_line : 0);
 			id = lode_intern_pair(&all, name, place);
 		}
 		group[i] = id;
@@ -47,7 +51,8 @@ static uint32_t *group_frames(const struct lode_profile *p, bool lines, struct l
 }
 
 /* By profile node, its node of the merged tree; fills t->nodes. */
-static uint32_t *merge_nodes(const struct lode_profile *p, const uint32_t *group, struct lode_flame_tree *t)
+static uint32_t *merge_nodes(const struct lode_profile *p, const uint32_t *group,
+			     struct lode_flame_tree *t)
 {
 	uint32_t *merged = lode_alloc((p->node_count + 1) * sizeof(*merged));
 	struct lode_intern_pairs children = { 0 };
@@ -115,7 +120,8 @@ void lode_flame_tree_free(struct lode_flame_tree *t)
 }
 
 /* By node: does it stay?  An ancestor of a node that stays, stays. */
-static unsigned char *choose(const struct lode_flame_tree *t, double fraction, enum lode_measure only)
+static unsigned char *choose(const struct lode_flame_tree *t, double fraction,
+			     enum lode_measure only)
 {
 	unsigned char *keep = lode_alloc_zeroed(t->node_count, 1);
 
@@ -123,7 +129,8 @@ static unsigned char *choose(const struct lode_flame_tree *t, double fraction, e
 	for (int m = 0; m < LODE_MEASURE_COUNT; m++) {
 		double limit = t->total[m] ? fraction * (double)t->total[m][0] : 0;
 
-		if (!t->total[m] || t->total[m][0] <= 0 || (only != LODE_MEASURE_COUNT && (int)only != m))
+		if (!t->total[m] || t->total[m][0] <= 0 ||
+		    (only != LODE_MEASURE_COUNT && (int)only != m))
 			continue;
 		for (size_t i = 1; i < t->node_count; i++)
 			keep[i] |= t->total[m][i] > 0 && (double)t->total[m][i] >= limit;
@@ -133,7 +140,8 @@ static unsigned char *choose(const struct lode_flame_tree *t, double fraction, e
 	return keep;
 }
 
-size_t lode_flame_tree_kept(const struct lode_flame_tree *t, double fraction, enum lode_measure only)
+size_t lode_flame_tree_kept(const struct lode_flame_tree *t, double fraction,
+			    enum lode_measure only)
 {
 	unsigned char *keep = choose(t, fraction, only);
 	size_t kept = 0;
@@ -145,7 +153,8 @@ size_t lode_flame_tree_kept(const struct lode_flame_tree *t, double fraction, en
 }
 
 /* Moves node `from` to index `to`, which is never larger. */
-static void move_node(struct lode_flame_tree *t, size_t from, size_t to, struct lode_flame_node node)
+static void move_node(struct lode_flame_tree *t, size_t from, size_t to,
+		      struct lode_flame_node node)
 {
 	t->nodes[to] = node;
 	for (int m = 0; m < LODE_MEASURE_COUNT; m++)
@@ -160,13 +169,14 @@ static void add_self(struct lode_flame_tree *t, size_t from, size_t to)
 			t->self[m][to] += t->self[m][from];
 }
 
-/* The first folded child of a node becomes its "(other)"; later ones, and everything below, add to it.  So the tree is
- * rewritten in place: the write index never passes the read index. */
+/* The first folded child of a node becomes its "(other)"; later ones, and everything below, add to
+ * it.  So the tree is rewritten in place: the write index never passes the read index. */
 size_t lode_flame_tree_fold(struct lode_flame_tree *t, double fraction, enum lode_measure only)
 {
 	unsigned char *keep = choose(t, fraction, only);
 	uint32_t *moved = lode_alloc(t->node_count * sizeof(*moved));
-	uint32_t *other = lode_alloc_zeroed(t->node_count, sizeof(*other)); /* by new index; 0: none */
+	uint32_t *other =
+		lode_alloc_zeroed(t->node_count, sizeof(*other)); /* by new index; 0: none */
 	size_t count = 1, before = t->node_count;
 
 	moved[0] = 0;

@@ -1,9 +1,10 @@
 /* The flame graph page: one file that works from a disk without any network.
  *
- * The page is html/viewer.html with its @WORDS@ replaced: style and script as they are, the recording as a small JSON
- * header and as columns of varints, deflated and in base64, which the script inflates (DecompressionStream).  Names reach the
- * page inside the deflated columns, as JSON escaped for a script element, or as escaped XML; scripts run by a nonce only,
- * so that markup in a name would have no right to run even if it were parsed. */
+ * The page is html/viewer.html with its @WORDS@ replaced: style and script as they are, the
+ * recording as a small JSON header and as columns of varints, deflated and in base64, which the
+ * script inflates (DecompressionStream).  Names reach the page inside the deflated columns, as JSON
+ * escaped for a script element, or as escaped XML; scripts run by a nonce only, so that markup in a
+ * name would have no right to run even if it were parsed. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,10 @@
 #include "view.h"
 
 #define PAGE_BYTES_MAX (20u << 20) /* of a page; beyond, small boxes are folded */
-#define FOLD_FIRST 1e-6
-#define FOLD_STEP 1.5
-#define PLAIN_ROWS 20u  /* of the table for readers without JavaScript */
-#define NOTICES_MAX 100u
+#define FOLD_FIRST     1e-6
+#define FOLD_STEP      1.5
+#define PLAIN_ROWS     20u /* of the table for readers without JavaScript */
+#define NOTICES_MAX    100u
 
 extern const char lode_html_page[], lode_html_page_end[]; /* html/assets.S */
 extern const char lode_html_style[], lode_html_style_end[];
@@ -107,7 +108,9 @@ static void put_nodes(struct bytes *b, const struct page *page)
 	for (size_t i = 1; i < t->node_count; i++)
 		put_varint(b, i - t->nodes[i].parent);
 	for (size_t i = 1; i < t->node_count; i++)
-		put_varint(b, t->nodes[i].function == LODE_FLAME_OTHER ? 0 : (uint64_t)t->nodes[i].function + 1);
+		put_varint(b, t->nodes[i].function == LODE_FLAME_OTHER
+				      ? 0
+				      : (uint64_t)t->nodes[i].function + 1);
 	for (int m = 0; m < LODE_MEASURE_COUNT; m++) {
 		if (!lode_flame_has(page->profile, m))
 			continue;
@@ -129,7 +132,8 @@ static int deflate_all(const struct bytes *raw, struct bytes *packed)
 
 		if (!z.avail_in && at < raw->count) {
 			z.next_in = raw->data + at;
-			z.avail_in = (uInt)(raw->count - at < 1u << 30 ? raw->count - at : 1u << 30);
+			z.avail_in =
+				(uInt)(raw->count - at < 1u << 30 ? raw->count - at : 1u << 30);
 			at += z.avail_in;
 		}
 		z.next_out = out;
@@ -154,7 +158,8 @@ static int pack(struct page *page)
 	return status;
 }
 
-/* Packs; as long as the page is too large, folds as many of the smallest boxes as the excess asks for. */
+/* Packs; as long as the page is too large, folds as many of the smallest boxes as the excess asks
+ * for. */
 static int pack_within(struct page *page)
 {
 	double fraction = page->options->min_fraction;
@@ -167,10 +172,12 @@ static int pack_within(struct page *page)
 	if (pack(page))
 		return -1;
 	for (int round = 0; page->packed.count > budget && round < 20; round++) {
-		size_t want = (size_t)((double)page->tree->node_count * (double)budget / (double)page->packed.count * 0.9);
+		size_t want = (size_t)((double)page->tree->node_count * (double)budget /
+				       (double)page->packed.count * 0.9);
 
 		fraction = fraction > FOLD_FIRST ? fraction * FOLD_STEP : FOLD_FIRST;
-		while (fraction < 0.01 && lode_flame_tree_kept(page->tree, fraction, LODE_MEASURE_COUNT) > want)
+		while (fraction < 0.01 &&
+		       lode_flame_tree_kept(page->tree, fraction, LODE_MEASURE_COUNT) > want)
 			fraction *= FOLD_STEP;
 		lode_flame_tree_fold(page->tree, fraction, LODE_MEASURE_COUNT);
 		page->folded_below = fraction;
@@ -212,7 +219,8 @@ static void put_version(const struct page *page)
 	fputs(LODE_VERSION, page->f);
 }
 
-/* Unknown to whoever named the functions, yet the same for the same recording: golden files stay golden. */
+/* Unknown to whoever named the functions, yet the same for the same recording: golden files stay
+ * golden. */
 static void put_nonce(const struct page *page)
 {
 	fprintf(page->f, "%08" PRIx32 "%08" PRIx32, page->raw_crc,
@@ -231,13 +239,16 @@ static void put_script(const struct page *page)
 
 static void put_data(const struct page *page)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *d = page->packed.data;
 	size_t n = page->packed.count;
 
 	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)d[i] << 16 | (i + 1 < n ? (uint32_t)d[i + 1] << 8 : 0) | (i + 2 < n ? d[i + 2] : 0);
-		char four[4] = { digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
+		uint32_t v = (uint32_t)d[i] << 16 | (i + 1 < n ? (uint32_t)d[i + 1] << 8 : 0) |
+			     (i + 2 < n ? d[i + 2] : 0);
+		char four[4] = { digits[v >> 18], digits[v >> 12 & 63],
+				 i + 1 < n ? digits[v >> 6 & 63] : '=',
 				 i + 2 < n ? digits[v & 63] : '=' };
 
 		fwrite(four, 1, 4, page->f);
@@ -312,13 +323,15 @@ static void put_top(const struct page *page)
 	enum lode_measure m = first_measure(page);
 	struct lode_view v;
 
-	fprintf(page->f, "<table>\n<caption>%s, %s</caption>\n<tr><th>Self</th><th>Total</th><th>Function</th></tr>\n",
+	fprintf(page->f,
+		"<table>\n<caption>%s, %s</caption>\n<tr><th>Self</th><th>Total</th><th>Function</th></tr>\n",
 		lode_measure_texts[m], lode_measure_units[m]);
 	lode_view_init(&v, page->profile, m, LODE_BY_FUNCTION);
 	for (size_t i = 0; i < v.row_count && i < PLAIN_ROWS; i++) {
 		char label[1024];
 
-		fprintf(page->f, "<tr><td>%" PRId64 "</td><td>%" PRId64 "</td><td>", v.rows[i].self, v.rows[i].total);
+		fprintf(page->f, "<tr><td>%" PRId64 "</td><td>%" PRId64 "</td><td>", v.rows[i].self,
+			v.rows[i].total);
 		lode_put_xml(page->f, lode_row_label(&v, &v.rows[i], label, sizeof(label)));
 		fputs("</td></tr>\n", page->f);
 	}
@@ -332,14 +345,16 @@ static const struct part {
 	const char *word;
 	void (*put)(const struct page *page);
 } parts[] = {
-	{ "@TITLE@", put_title }, { "@VERSION@", put_version }, { "@NONCE@", put_nonce }, { "@STYLE@", put_style },
-	{ "@SCRIPT@", put_script }, { "@TOP@", put_top }, { "@META@", put_meta }, { "@DATA@", put_data },
+	{ "@TITLE@", put_title }, { "@VERSION@", put_version }, { "@NONCE@", put_nonce },
+	{ "@STYLE@", put_style }, { "@SCRIPT@", put_script },	{ "@TOP@", put_top },
+	{ "@META@", put_meta },	  { "@DATA@", put_data },
 };
 
 static const struct part *part_at(const char *s, const char *end)
 {
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		if ((size_t)(end - s) >= strlen(parts[i].word) && !memcmp(s, parts[i].word, strlen(parts[i].word)))
+		if ((size_t)(end - s) >= strlen(parts[i].word) &&
+		    !memcmp(s, parts[i].word, strlen(parts[i].word)))
 			return &parts[i];
 	return NULL;
 }

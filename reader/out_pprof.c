@@ -1,12 +1,14 @@
 /* pprof's profile.proto, encoded by hand and gzipped: every measure in one file, as sample types.
  *
- * Facts from google/pprof: proto/profile.proto for the field numbers; profile.go CheckValid for ids (unique, from 1) and
- * for as many values as sample types; internal/symbolizer/symbolizer.go demangleSingleFunction strips `<...>` from names
- * whose system_name equals the name, so "<module>" would be blank: Python frames leave system_name empty.
- * speedscope's importer keeps the low half of ids only: ours are small.
+ * Facts from google/pprof: proto/profile.proto for the field numbers; profile.go CheckValid for ids
+ * (unique, from 1) and for as many values as sample types; internal/symbolizer/symbolizer.go
+ * demangleSingleFunction strips `<...>` from names whose system_name equals the name, so "<module>"
+ * would be blank: Python frames leave system_name empty. speedscope's importer keeps the low half
+ * of ids only: ours are small.
  *
- * A location is a native frame with what was inlined into it, innermost line first; or a Python frame.  Fields of the
- * top message may stand in any order: samples go first, the tables they filled after them. */
+ * A location is a native frame with what was inlined into it, innermost line first; or a Python
+ * frame.  Fields of the top message may stand in any order: samples go first, the tables they
+ * filled after them. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +20,18 @@
 #include "out.h"
 
 enum profile_field {
-	PROFILE_SAMPLE_TYPE = 1, PROFILE_SAMPLE = 2, PROFILE_MAPPING = 3, PROFILE_LOCATION = 4, PROFILE_FUNCTION = 5,
-	PROFILE_STRING = 6, PROFILE_TIME_NANOS = 9, PROFILE_DURATION_NANOS = 10, PROFILE_PERIOD_TYPE = 11, PROFILE_PERIOD = 12,
-	PROFILE_COMMENT = 13, PROFILE_DEFAULT_TYPE = 14,
+	PROFILE_SAMPLE_TYPE = 1,
+	PROFILE_SAMPLE = 2,
+	PROFILE_MAPPING = 3,
+	PROFILE_LOCATION = 4,
+	PROFILE_FUNCTION = 5,
+	PROFILE_STRING = 6,
+	PROFILE_TIME_NANOS = 9,
+	PROFILE_DURATION_NANOS = 10,
+	PROFILE_PERIOD_TYPE = 11,
+	PROFILE_PERIOD = 12,
+	PROFILE_COMMENT = 13,
+	PROFILE_DEFAULT_TYPE = 14,
 };
 
 /* pprof's own words where it has one: -inuse_space and the like find them. */
@@ -54,9 +65,11 @@ struct encoder {
 	size_t used_count;
 	struct lode_intern_strings strings; /* id 0 is "" */
 	struct lode_intern_strings modules; /* mapping id - 1 */
-	struct lode_intern_pairs functions; /* (first frame's names, see function_of): function id - 1 */
+	struct lode_intern_pairs
+		functions; /* (first frame's names, see function_of): function id - 1 */
 	uint32_t *function_frames, *frame_function;
-	struct lode_intern_pairs chains;    /* (0 or the inlined-into chain's id + 1, frame): location id - 1 */
+	struct lode_intern_pairs
+		chains; /* (0 or the inlined-into chain's id + 1, frame): location id - 1 */
 	uint32_t *chain_of_node;
 	struct bytes message;
 	z_stream z;
@@ -145,7 +158,8 @@ static void intern_functions(struct encoder *e)
 		const struct lode_frame *f = &p->frames[i];
 		uint32_t name = lode_intern_pair(&names, lode_intern_string(&e->strings, f->name),
 						 lode_intern_string(&e->strings, f->file));
-		uint32_t id = lode_intern_pair(&e->functions, name, f->first_line << 1 | is_native(f));
+		uint32_t id =
+			lode_intern_pair(&e->functions, name, f->first_line << 1 | is_native(f));
 
 		e->frame_function[i] = id;
 		if (id + 1 == e->functions.count)
@@ -157,7 +171,8 @@ static void intern_functions(struct encoder *e)
 /* An inlined frame continues the location of its parent, which it was inlined into. */
 static bool continues_parent(const struct lode_profile *p, const struct lode_profile_node *n)
 {
-	return n->parent && p->frames[n->frame].kind == LODE_FRAME_INLINED && is_native(&p->frames[p->nodes[n->parent].frame]);
+	return n->parent && p->frames[n->frame].kind == LODE_FRAME_INLINED &&
+	       is_native(&p->frames[p->nodes[n->parent].frame]);
 }
 
 static void intern_chains(struct encoder *e)
@@ -260,8 +275,9 @@ static void put_lines(struct encoder *e, struct bytes *location, uint32_t chain)
 
 		line.count = 0;
 		put_number(&line, 1, (uint64_t)e->frame_function[frame] + 1);
-		put_number(&line, 2, e->profile->frames[frame].line ? e->profile->frames[frame].line
-								    : e->profile->frames[frame].first_line);
+		put_number(&line, 2,
+			   e->profile->frames[frame].line ? e->profile->frames[frame].line
+							  : e->profile->frames[frame].first_line);
 		put_message(location, 4, &line);
 	}
 	free(line.data);
@@ -277,7 +293,8 @@ static void put_locations(struct encoder *e)
 		location.count = 0;
 		put_number(&location, 1, i + 1);
 		if (is_native(f) && f->module)
-			put_number(&location, 2, (uint64_t)lode_intern_string(&e->modules, f->module) + 1);
+			put_number(&location, 2,
+				   (uint64_t)lode_intern_string(&e->modules, f->module) + 1);
 		put_lines(e, &location, (uint32_t)i);
 		put_message(&e->message, PROFILE_LOCATION, &location);
 		drain(e);
@@ -325,13 +342,18 @@ static void put_mappings(struct encoder *e)
 static size_t utf8_length(const char *s)
 {
 	const unsigned char *u = (const unsigned char *)s;
-	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
+	size_t n = u[0] < 0x80	 ? 1
+		   : u[0] < 0xc2 ? 0
+		   : u[0] < 0xe0 ? 2
+		   : u[0] < 0xf0 ? 3
+		   : u[0] < 0xf5 ? 4
+				 : 0;
 
 	for (size_t i = 1; i < n; i++)
 		if ((u[i] & 0xc0) != 0x80)
 			return 0;
-	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf0 && u[1] < 0x90) ||
-	    (u[0] == 0xf4 && u[1] > 0x8f))
+	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
+	    (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
 		return 0;
 	return n;
 }
@@ -376,7 +398,8 @@ static void put_header(struct encoder *e, enum lode_measure chosen)
 		put_value_type(e, PROFILE_SAMPLE_TYPE, &types[0]);
 	for (size_t i = 0; i < e->used_count; i++)
 		if (e->used[i]->measure == chosen)
-			put_number(&e->message, PROFILE_DEFAULT_TYPE, lode_intern_string(&e->strings, e->used[i]->type));
+			put_number(&e->message, PROFILE_DEFAULT_TYPE,
+				   lode_intern_string(&e->strings, e->used[i]->type));
 	put_number(&e->message, PROFILE_TIME_NANOS, p->start_unix_ns);
 	put_number(&e->message, PROFILE_DURATION_NANOS, p->duration_ns);
 	if (lode_flame_has(p, LODE_MEASURE_CPU) && lode_flame_has(p, LODE_MEASURE_SAMPLES)) {
@@ -386,7 +409,8 @@ static void put_header(struct encoder *e, enum lode_measure chosen)
 	}
 	if (p->is_truncated)
 		put_number(&e->message, PROFILE_COMMENT,
-			   lode_intern_string(&e->strings, "the recording ended early or was damaged"));
+			   lode_intern_string(&e->strings,
+					      "the recording ended early or was damaged"));
 	drain(e);
 }
 
@@ -397,7 +421,8 @@ int lode_out_pprof(const struct lode_profile *p, const struct lode_out_options *
 	if (deflateInit2(&e.z, 6, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
 		return lode_error("cannot compress the pprof file: no memory");
 	lode_intern_string(&e.strings, "");
-	if (p->process_count && p->processes[0].executable) /* pprof calls the first mapping the program */
+	if (p->process_count &&
+	    p->processes[0].executable) /* pprof calls the first mapping the program */
 		lode_intern_string(&e.modules, p->processes[0].executable);
 	choose_types(&e);
 	intern_functions(&e);

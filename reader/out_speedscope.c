@@ -1,8 +1,9 @@
 /* speedscope's own JSON: one "sampled" profile for each measure, written as it goes.
  *
- * Facts from speedscope's src/lib/file-format-spec.ts: files are recognised by the exact $schema string; units are
- * "nanoseconds", "bytes" or "none" here; samples are root first and as many as weights.  Frames are functions, never lines: its
- * sandwich view would show a function in as many parts as it has lines. */
+ * Facts from speedscope's src/lib/file-format-spec.ts: files are recognised by the exact $schema
+ * string; units are "nanoseconds", "bytes" or "none" here; samples are root first and as many as
+ * weights.  Frames are functions, never lines: its sandwich view would show a function in as many
+ * parts as it has lines. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,12 @@
 #include "out.h"
 
 #define SCHEMA "https://www.speedscope.app/file-format-schema.json"
+#define FILE_BYTES_MAX                                                                             \
+	(256.0 * 1024 * 1024) /* a browser's tab gives up at about 375 MB (speedscope issue 519)   \
+			       */
+#define INDEX_BYTES 5.5	      /* of a frame's index and its comma */
+#define FOLD_FIRST  1e-6
+#define FOLD_STEP   2.0
 
 static const char *unit_of(enum lode_measure m)
 {
@@ -21,7 +28,8 @@ static const char *unit_of(enum lode_measure m)
 	return !strcmp(lode_measure_units[m], "bytes") ? "bytes" : "none";
 }
 
-static void put_frames(struct lode_json *j, const struct lode_profile *p, const struct lode_flame_tree *t)
+static void put_frames(struct lode_json *j, const struct lode_profile *p,
+		       const struct lode_flame_tree *t)
 {
 	lode_json_key(j, "shared");
 	lode_json_open(j, '{');
@@ -39,8 +47,46 @@ static void put_frames(struct lode_json *j, const struct lode_profile *p, const 
 			lode_json_put_int(j, "line", f->first_line);
 		lode_json_close(j, '}');
 	}
+	if (t->folded_count) { /* stands behind the functions: index function_count */
+		lode_json_line(j);
+		lode_json_open(j, '{');
+		lode_json_put_text(j, "name", "(other)");
+		lode_json_close(j, '}');
+	}
 	lode_json_close(j, ']');
 	lode_json_close(j, '}');
+}
+
+/* What the samples of all measures will take, about. */
+static double estimate(const struct lode_flame_tree *t)
+{
+	uint32_t *depth = lode_alloc_zeroed(t->node_count, sizeof(*depth));
+	double indices = 0;
+
+	for (size_t i = 1; i < t->node_count; i++) {
+		depth[i] = depth[t->nodes[i].parent] + 1;
+		for (int m = 0; m < LODE_MEASURE_COUNT; m++)
+			indices += t->self[m] && t->self[m][i] > 0 ? depth[i] : 0;
+	}
+	free(depth);
+	return indices * INDEX_BYTES;
+}
+
+/* Folds the smallest nodes until speedscope can open the file, and says so. */
+static void fold_within(struct lode_flame_tree *t)
+{
+	double fraction = FOLD_FIRST;
+
+	if (estimate(t) <= FILE_BYTES_MAX)
+		return;
+	for (; fraction < 0.01; fraction *= FOLD_STEP) {
+		lode_flame_tree_fold(t, fraction, LODE_MEASURE_COUNT);
+		if (estimate(t) <= FILE_BYTES_MAX)
+			break;
+	}
+	lode_warn(
+		"speedscope opens no file that large: what is below %.2g %% of every measure is folded into \"(other)\"",
+		fraction * 100);
 }
 
 /* Deepest node, the root being 0. */
@@ -58,7 +104,8 @@ static size_t depth_of(const struct lode_flame_tree *t)
 	return deepest;
 }
 
-static void put_samples(struct lode_json *j, const struct lode_flame_tree *t, enum lode_measure m, uint32_t *stack)
+static void put_samples(struct lode_json *j, const struct lode_flame_tree *t, enum lode_measure m,
+			uint32_t *stack)
 {
 	lode_json_key(j, "samples");
 	lode_json_open(j, '[');
@@ -68,7 +115,9 @@ static void put_samples(struct lode_json *j, const struct lode_flame_tree *t, en
 		if (t->self[m][i] <= 0)
 			continue;
 		for (uint32_t n = (uint32_t)i; n; n = t->nodes[n].parent)
-			stack[depth++] = t->nodes[n].function;
+			stack[depth++] = t->nodes[n].function == LODE_FLAME_OTHER
+						 ? (uint32_t)t->function_count
+						 : t->nodes[n].function;
 		lode_json_line(j);
 		lode_json_open(j, '[');
 		while (depth)
@@ -94,7 +143,8 @@ static int64_t sum_of_weights(const struct lode_flame_tree *t, enum lode_measure
 	return sum;
 }
 
-static void put_profile(struct lode_json *j, const struct lode_flame_tree *t, enum lode_measure m, uint32_t *stack)
+static void put_profile(struct lode_json *j, const struct lode_flame_tree *t, enum lode_measure m,
+			uint32_t *stack)
 {
 	lode_json_line(j);
 	lode_json_open(j, '{');
@@ -107,9 +157,10 @@ static void put_profile(struct lode_json *j, const struct lode_flame_tree *t, en
 	lode_json_close(j, '}');
 }
 
-/* All measures with something in them; the chosen one is the active profile.  Never none: an empty list is no valid file. */
-static void put_profiles(struct lode_json *j, const struct lode_profile *p, const struct lode_flame_tree *t,
-			 enum lode_measure chosen)
+/* All measures with something in them; the chosen one is the active profile.  Never none: an empty
+ * list is no valid file. */
+static void put_profiles(struct lode_json *j, const struct lode_profile *p,
+			 const struct lode_flame_tree *t, enum lode_measure chosen)
 {
 	uint32_t *stack = lode_alloc((depth_of(t) + 1) * sizeof(*stack));
 	int64_t count = 0, active = 0;
@@ -136,6 +187,7 @@ int lode_out_speedscope(const struct lode_profile *p, const struct lode_out_opti
 	struct lode_flame_tree *t = lode_flame_tree_new(p, false);
 	struct lode_json j;
 
+	fold_within(t);
 	lode_json_init(&j, f);
 	lode_json_open(&j, '{');
 	lode_json_put_text(&j, "$schema", SCHEMA);

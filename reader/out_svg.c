@@ -1,5 +1,6 @@
-/* A flame graph as plain SVG: no script, so it may stand in a page, a mail or a README.  Root at the top, the largest child
- * at the left; boxes narrower than 0.1 % (or what is asked for) are left out.  Hover shows a box's <title>. */
+/* A flame graph as plain SVG: no script, so it may stand in a page, a mail or a README.  Root at
+ * the top, the largest child at the left; boxes narrower than 0.1 % (or what is asked for) are left
+ * out.  Hover shows a box's <title>. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,13 @@
 #include "lib/escape.h"
 #include "out.h"
 
-#define WIDTH 1200.0
+#define WIDTH  1200.0
 #define MARGIN 10.0
 #define HEADER 54.0
-#define ROW 18.0
-#define CHARACTER 6.7 /* width at 11 px of the fonts named below: 0.6 em, a little more to be safe */
-#define FRACTION 0.001
+#define ROW    18.0
+#define CHARACTER                                                                                  \
+	6.7 /* width at 11 px of the fonts named below: 0.6 em, a little more to be safe */
+#define FRACTION    0.001
 #define LABEL_BYTES 512u
 
 struct svg {
@@ -22,8 +24,9 @@ struct svg {
 	const struct lode_out_options *options;
 	const struct lode_flame_tree *tree;
 	enum lode_measure measure;
-	double least; /* what a box has to be worth to be drawn */
-	uint32_t *order;     /* children of node i: order[start[i]] up to order[start[i + 1] - 1], the largest first */
+	double least;	 /* what a box has to be worth to be drawn */
+	uint32_t *order; /* children of node i: order[start[i]] up to order[start[i + 1] - 1], the
+			    largest first */
 	uint32_t *start;
 	FILE *f;
 };
@@ -70,7 +73,8 @@ static void order_children(struct svg *s)
 	fill = lode_alloc((t->node_count + 1) * sizeof(*fill));
 	memcpy(fill, s->start, t->node_count * sizeof(*fill));
 	for (size_t i = 1; i < t->node_count; i++)
-		all[fill[t->nodes[i].parent]++] = (struct weight){ t->total[s->measure][i], (uint32_t)i };
+		all[fill[t->nodes[i].parent]++] =
+			(struct weight){ t->total[s->measure][i], (uint32_t)i };
 	for (size_t i = 0; i < t->node_count; i++)
 		qsort(all + s->start[i], s->start[i + 1] - s->start[i], sizeof(*all), by_weight);
 	for (size_t i = 0; i + 1 < t->node_count; i++)
@@ -88,8 +92,13 @@ static void put_amount(FILE *f, int64_t value, const char *unit)
 	size_t i = 0;
 
 	if (!strcmp(unit, "ns")) {
-		fprintf(f, v >= 1e9 ? "%.2f s" : v >= 1e6 ? "%.1f ms" : "%.1f \302\265s",
-			v >= 1e9 ? v / 1e9 : v >= 1e6 ? v / 1e6 : v / 1e3);
+		fprintf(f,
+			v >= 1e9   ? "%.2f s"
+			: v >= 1e6 ? "%.1f ms"
+				   : "%.1f \302\265s",
+			v >= 1e9   ? v / 1e9
+			: v >= 1e6 ? v / 1e6
+				   : v / 1e3);
 	} else if (!strcmp(unit, "bytes")) {
 		while (v >= 1024 && i + 1 < sizeof(sizes) / sizeof(*sizes)) {
 			v /= 1024;
@@ -101,7 +110,8 @@ static void put_amount(FILE *f, int64_t value, const char *unit)
 	}
 }
 
-/* Columns of the character that starts here and its bytes: wide scripts take two.  Broken UTF-8 is one byte, one column. */
+/* Columns of the character that starts here and its bytes: wide scripts take two.  Broken UTF-8 is
+ * one byte, one column. */
 static size_t character(const char *s, size_t *columns)
 {
 	unsigned char c = (unsigned char)*s;
@@ -114,7 +124,8 @@ static size_t character(const char *s, size_t *columns)
 	return n;
 }
 
-/* Cuts to so many columns, in place, with an ellipsis. False: no room for anything worth reading. */
+/* Cuts to so many columns, in place, with an ellipsis. False: no room for anything worth reading.
+ */
 static bool cut(char *s, size_t room)
 {
 	size_t at = 0, used = 0, columns, keep = 0;
@@ -145,7 +156,8 @@ static const char *label_of(const struct svg *s, uint32_t node, char *buf)
 		return "all";
 	if (function == LODE_FLAME_OTHER)
 		return "(other)";
-	lode_frame_label(&s->profile->frames[s->tree->functions[function]], s->options->lines, buf, LABEL_BYTES);
+	lode_frame_label(&s->profile->frames[s->tree->functions[function]], s->options->lines, buf,
+			 LABEL_BYTES);
 	return buf;
 }
 
@@ -179,12 +191,18 @@ static const char *class_of(const struct svg *s, uint32_t node)
 /* Kinds differ by a pattern as well as by colour, as on the page. */
 static void put_mark(const struct svg *s, const char *class, double x, double y, double w)
 {
-	const char *mark = !strcmp(class, "inlined") ? "hatch" : !strcmp(class, "special") ? "dots" : NULL;
+	const char *mark = !strcmp(class, "inlined")   ? "hatch"
+			   : !strcmp(class, "special") ? "dots"
+						       : NULL;
 
 	if (!strcmp(class, "python") && w > 8)
-		fprintf(s->f, "<rect class=\"bar\" x=\"%.1f\" y=\"%.0f\" width=\"3\" height=\"%.0f\"/>", x, y, ROW - 1);
+		fprintf(s->f,
+			"<rect class=\"bar\" x=\"%.1f\" y=\"%.0f\" width=\"3\" height=\"%.0f\"/>",
+			x, y, ROW - 1);
 	else if (mark)
-		fprintf(s->f, "<rect class=\"%s\" x=\"%.1f\" y=\"%.0f\" width=\"%.1f\" height=\"%.0f\"/>", mark, x, y, w, ROW - 1);
+		fprintf(s->f,
+			"<rect class=\"%s\" x=\"%.1f\" y=\"%.0f\" width=\"%.1f\" height=\"%.0f\"/>",
+			mark, x, y, w, ROW - 1);
 }
 
 static void put_box(const struct svg *s, uint32_t node, double x, double y, double w)
@@ -193,8 +211,9 @@ static void put_box(const struct svg *s, uint32_t node, double x, double y, doub
 	const char *label = label_of(s, node, buf), *class = class_of(s, node);
 
 	w = w > 1.5 ? w - 0.5 : w;
-	fprintf(s->f, "<g><rect class=\"b %s\" x=\"%.1f\" y=\"%.0f\" width=\"%.1f\" height=\"%.0f\" rx=\"1\">", class, x, y, w,
-		ROW - 1);
+	fprintf(s->f,
+		"<g><rect class=\"b %s\" x=\"%.1f\" y=\"%.0f\" width=\"%.1f\" height=\"%.0f\" rx=\"1\">",
+		class, x, y, w, ROW - 1);
 	put_title(s, node, label);
 	fputs("</rect>", s->f);
 	put_mark(s, class, x, y, w);
@@ -207,7 +226,8 @@ static void put_box(const struct svg *s, uint32_t node, double x, double y, doub
 	fputs("</g>\n", s->f);
 }
 
-/* Parents come before children, so positions flow down in one loop; children follow their parent's order. */
+/* Parents come before children, so positions flow down in one loop; children follow their parent's
+ * order. */
 static void put_boxes(const struct svg *s, const uint32_t *depth)
 {
 	const int64_t *total = s->tree->total[s->measure];
@@ -231,26 +251,37 @@ static void put_boxes(const struct svg *s, const uint32_t *depth)
 static void put_header(const struct svg *s, double height)
 {
 	const struct lode_profile *p = s->profile;
-	const char *title = s->options->title ? s->options->title : p->title ? p->title : "recording";
+	const char *title = s->options->title ? s->options->title
+			    : p->title	      ? p->title
+					      : "recording";
 
 	fprintf(s->f,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" "
 		"width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"t\">\n<title id=\"t\">",
 		WIDTH, height, WIDTH, height);
 	lode_put_xml(s->f, title);
-	fprintf(s->f, ": %s</title>\n<style>%s</style>\n<defs>", lode_measure_texts[s->measure], style);
+	fprintf(s->f, ": %s</title>\n<style>%s</style>\n<defs>", lode_measure_texts[s->measure],
+		style);
 	fputs("<pattern id=\"h\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\"><path d=\"M-1 8L8 -1\" stroke=\"#000\" "
 	      "stroke-opacity=\".2\" stroke-width=\"1.5\"/></pattern><pattern id=\"d\" width=\"5\" height=\"5\" "
-	      "patternUnits=\"userSpaceOnUse\"><circle cx=\"2\" cy=\"2\" r=\".9\" fill-opacity=\".25\"/></pattern></defs>\n", s->f);
-	fprintf(s->f, "<rect class=\"g\" width=\"100%%\" height=\"100%%\"/>\n<text class=\"h\" x=\"%.0f\" y=\"22\">", MARGIN);
+	      "patternUnits=\"userSpaceOnUse\"><circle cx=\"2\" cy=\"2\" r=\".9\" fill-opacity=\".25\"/></pattern></defs>\n",
+	      s->f);
+	fprintf(s->f,
+		"<rect class=\"g\" width=\"100%%\" height=\"100%%\"/>\n<text class=\"h\" x=\"%.0f\" y=\"22\">",
+		MARGIN);
 	lode_put_xml(s->f, title);
-	fprintf(s->f, "</text>\n<text class=\"s\" x=\"%.0f\" y=\"41\">%s: ", MARGIN, lode_measure_texts[s->measure]);
-	put_amount(s->f, s->tree->total[s->measure] ? s->tree->total[s->measure][0] : 0, lode_measure_units[s->measure]);
+	fprintf(s->f, "</text>\n<text class=\"s\" x=\"%.0f\" y=\"41\">%s: ", MARGIN,
+		lode_measure_texts[s->measure]);
+	put_amount(s->f, s->tree->total[s->measure] ? s->tree->total[s->measure][0] : 0,
+		   lode_measure_units[s->measure]);
 	if (p->is_truncated)
 		fputs(" (the recording ended early or was damaged)", s->f);
 	if (p->lost_events || p->lost_samples)
-		fprintf(s->f, " (lost: %" PRIu64 " events, %" PRIu64 " samples)", p->lost_events, p->lost_samples);
-	fprintf(s->f, " \302\267 bar: Python, plain: native, hatched: inlined \302\267 lode %s</text>\n", LODE_VERSION);
+		fprintf(s->f, " (lost: %" PRIu64 " events, %" PRIu64 " samples)", p->lost_events,
+			p->lost_samples);
+	fprintf(s->f,
+		" \302\267 bar: Python, plain: native, hatched: inlined \302\267 lode %s</text>\n",
+		LODE_VERSION);
 }
 
 static void put_graph(struct svg *s)
@@ -285,7 +316,9 @@ static enum lode_measure measure_of(const struct lode_profile *p, enum lode_meas
 int lode_out_svg(const struct lode_profile *p, const struct lode_out_options *o, FILE *f)
 {
 	struct lode_flame_tree *t = lode_flame_tree_new(p, o->lines);
-	struct svg s = { .profile = p, .options = o, .tree = t, .measure = measure_of(p, o->measure), .f = f };
+	struct svg s = {
+		.profile = p, .options = o, .tree = t, .measure = measure_of(p, o->measure), .f = f
+	};
 
 	if (lode_flame_has(p, s.measure)) {
 		double fraction = o->min_fraction > 0 ? o->min_fraction : FRACTION;

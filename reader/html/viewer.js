@@ -704,6 +704,12 @@ function table() {
 
 // ---- actions ------------------------------------------------------------------------------------
 
+// Scrolls to where the root is.
+function toRoot() {
+	scroll.scrollTop = state.invert ? scroll.scrollHeight : 0;
+	draw();
+}
+
 function zoomTo(node) {
 	state.zoom = node;
 	state.node = shape.first[node];
@@ -711,8 +717,7 @@ function zoomTo(node) {
 	$('tip').hidden = true;
 	search();
 	relayout();
-	if (state.invert)
-		scroll.scrollTop = scroll.scrollHeight;
+	toRoot();
 	crumbs();
 	draw();
 	writeHash();
@@ -743,10 +748,7 @@ function update() {
 	if (state.view === 'top') {
 		table();
 	} else {
-		path = [0];
 		relayout();
-		if (state.invert)
-			scroll.scrollTop = scroll.scrollHeight;
 	}
 	crumbs();
 	writeHash();
@@ -832,7 +834,7 @@ function arrow(key) {
 const keys = {
 	'/': () => { $('search').focus(); $('search').select(); },
 	n: () => nextMatch(1), N: () => nextMatch(-1),
-	i: () => { state.invert = !state.invert; update(); },
+	i: () => { state.invert = !state.invert; update(); toRoot(); },
 	l: () => setLines(!state.lines),
 	m: () => stepMeasure(1), M: () => stepMeasure(-1),
 	1: () => setView('flame'), 2: () => setView('top'),
@@ -926,6 +928,7 @@ async function start() {
 	legend();
 	wire();
 	update();
+	toRoot();
 	say(meta.measures.length ? 'Click a box to zoom into it; press ? for the keys.' : 'There is nothing to show.');
 	// For tests: the numbers that the page shows.
 	window.__lode = {

@@ -1,4 +1,5 @@
-/* Open addressing with linear probing, at most half full: ids are dense, so the things themselves stay in plain arrays. */
+/* Open addressing with linear probing, at most half full: ids are dense, so the things themselves
+ * stay in plain arrays. */
 #include "lib/intern.h"
 
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 
 #define FIRST_SLOTS 1024u
 
-/* splitmix64's finaliser (Steele, Lea, Flood 2014): every bit of the key reaches the low bits that pick the slot. */
+/* splitmix64's finaliser (Steele, Lea, Flood 2014): every bit of the key reaches the low bits that
+ * pick the slot. */
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -47,7 +49,8 @@ static void slots_insert(struct lode_intern_slots *s, uint64_t hash, uint32_t id
 	s->ids[i] = id + 1;
 }
 
-/* Room for one more than `count`; true when the slots were emptied and every id has to be inserted again. */
+/* Room for one more than `count`; true when the slots were emptied and every id has to be inserted
+ * again. */
 static int slots_reserve(struct lode_intern_slots *s, size_t count)
 {
 	size_t slots = s->mask ? s->mask + 1 : FIRST_SLOTS;
@@ -93,7 +96,8 @@ uint32_t lode_intern_pair(struct lode_intern_pairs *t, uint32_t a, uint32_t b)
 
 	if (slots_reserve(&t->slots, t->count))
 		for (size_t i = 0; i < t->count; i++)
-			slots_insert(&t->slots, hash_pair(t->pairs[i].a, t->pairs[i].b), (uint32_t)i);
+			slots_insert(&t->slots, hash_pair(t->pairs[i].a, t->pairs[i].b),
+				     (uint32_t)i);
 	for (size_t i = hash & t->slots.mask; (id = t->slots.ids[i]); i = (i + 1) & t->slots.mask)
 		if (t->pairs[id - 1].a == a && t->pairs[id - 1].b == b)
 			return id - 1;

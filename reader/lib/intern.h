@@ -1,5 +1,5 @@
-/* Numbers for things that are equal: strings, and pairs of numbers.  Ids are given in order of first sight, from 0.
- * No knowledge of recordings.  Init with zeroes; release frees. */
+/* Numbers for things that are equal: strings, and pairs of numbers.  Ids are given in order of
+ * first sight, from 0. No knowledge of recordings.  Init with zeroes; release frees. */
 #ifndef LODE_INTERN_H
 #define LODE_INTERN_H
 
