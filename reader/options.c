@@ -42,7 +42,7 @@ const struct lode_option lode_view_option_rows[] = {
 	{"by", 0, LODE_OPTION_WORD, ROWS, FIELD(by), "WHAT", lode_by_words,
 	 "what rows are: function, line, file, module, stack, thread, process"},
 	{"sort", 0, LODE_OPTION_WORD, ROWS, FIELD(sort), "COLUMN", lode_sort_words, "self, total, count or name"},
-	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT | ANNOTATE | STATS | CHECK, FIELD(limit), "N", NULL,
+	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT | ANNOTATE | STATS, FIELD(limit), "N", NULL,
 	 "rows shown; 0: all (JSON and CSV show all unless told)"},
 	{"format", 'f', LODE_OPTION_TEXT, EXPORT, FIELD(format), "FORMAT", NULL, "the output's format"},
 	{"svg", 0, LODE_OPTION_FLAG, FLAME, FIELD(svg), NULL, NULL, "a plain SVG instead of the page"},
@@ -109,7 +109,7 @@ static int parse_scaled(const char *s, double *number, const char **unit)
 	return 0;
 }
 
-static int parse_bytes(const char *s, int64_t *out)
+int lode_parse_bytes(const char *s, int64_t *out)
 {
 	static const struct { char letter; double factor; } units[] = {
 		{'B', 1}, {'K', 1024.0}, {'M', 1048576.0}, {'G', 1073741824.0}, {'T', 1099511627776.0},
@@ -148,7 +148,7 @@ static int parse_time(const char *s, int64_t *out)
 	return -1;
 }
 
-static int parse_percent(const char *s, double *out)
+int lode_parse_percent(const char *s, double *out)
 {
 	const char *unit;
 	if (parse_scaled(s, out, &unit))
@@ -189,11 +189,11 @@ static int store(const struct lode_option *o, void *into, const char *value)
 	case LODE_OPTION_NUMBER:
 		return parse_number(value, field);
 	case LODE_OPTION_BYTES:
-		return parse_bytes(value, field);
+		return lode_parse_bytes(value, field);
 	case LODE_OPTION_TIME:
 		return parse_time(value, field);
 	case LODE_OPTION_PERCENT:
-		return parse_percent(value, field);
+		return lode_parse_percent(value, field);
 	case LODE_OPTION_WORD:
 		return parse_word(value, o->words, field);
 	}

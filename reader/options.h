@@ -60,6 +60,10 @@ int lode_options_parse(const struct lode_option *rows, uint32_t commands, void *
 /* The options' part of --help. */
 void lode_options_help(const struct lode_option *rows, uint32_t commands, FILE *f);
 
+/* "200M", "1.5GiB" and "5%"; 0 or -1. */
+int lode_parse_bytes(const char *s, int64_t *out);
+int lode_parse_percent(const char *s, double *out);
+
 /* The nearest of the words to `typed`, or NULL when none is near. */
 const char *lode_nearest_word(const char *typed, const char *const *words, size_t count);
 
