@@ -29,6 +29,7 @@
 #include <gelf.h>
 
 #include "lib/error.h"
+#include "lib/path.h"
 #include "plt.h"
 #include "symindex.h"
 
@@ -40,8 +41,8 @@ struct image {
 	char *path;
 };
 
-struct code_section {
-	uint64_t lo, hi;
+struct range {
+	uint64_t lo, hi; /* [lo, hi) */
 };
 
 struct unit {
@@ -53,7 +54,7 @@ struct unit {
 struct lode_dwarf {
 	struct image file, debug, alt;
 	char *sysroot;
-	struct code_section *code;
+	struct range *code;
 	size_t n_code;
 	Dwarf *dwarf, *alt_dwarf;
 	struct unit *units;
@@ -257,11 +258,11 @@ static void find_code(struct lode_dwarf *d)
 			capacity = capacity ? capacity * 2 : 16;
 			d->code = lode_realloc(d->code, capacity * sizeof(*d->code));
 		}
-		d->code[d->n_code++] = (struct code_section){ h.sh_addr, h.sh_addr + h.sh_size };
+		d->code[d->n_code++] = (struct range){ h.sh_addr, h.sh_addr + h.sh_size };
 	}
 }
 
-static const struct code_section *code_at(const struct lode_dwarf *d, uint64_t address)
+static const struct range *code_at(const struct lode_dwarf *d, uint64_t address)
 {
 	for (size_t i = 0; i < d->n_code; i++)
 		if (address - d->code[i].lo < d->code[i].hi - d->code[i].lo)
@@ -271,7 +272,7 @@ static const struct code_section *code_at(const struct lode_dwarf *d, uint64_t a
 
 static int is_code(const struct lode_dwarf *d, uint64_t lo, uint64_t hi)
 {
-	const struct code_section *c = lo < hi ? code_at(d, lo) : NULL;
+	const struct range *c = lo < hi ? code_at(d, lo) : NULL;
 
 	return c && hi <= c->hi;
 }
@@ -363,7 +364,7 @@ struct symbol_sink {
 static void pass_symbol(const struct symbol_sink *to, const GElf_Sym *sym, const char *name, uint64_t address)
 {
 	const int type = GELF_ST_TYPE(sym->st_info);
-	const struct code_section *c;
+	const struct range *c;
 	char plain[1024];
 	size_t n;
 
@@ -614,11 +615,8 @@ static void open_dwarf(struct lode_dwarf *d)
 	find_units(d);
 }
 
-/* Ranges of a DIE that are code: linkers leave 0 or -1 where they dropped a function. */
-struct range {
-	uint64_t lo, hi;
-};
 
+/* The next range that is code: linkers leave 0 or -1 where they dropped a function. */
 static ptrdiff_t next_range(const struct lode_dwarf *d, Dwarf_Die *die, ptrdiff_t at, Dwarf_Addr *base, struct range *r)
 {
 	do {
@@ -627,58 +625,17 @@ static ptrdiff_t next_range(const struct lode_dwarf *d, Dwarf_Die *die, ptrdiff_
 	return at;
 }
 
-/* Units without ranges of their own (some assemblers'): the lookup table of the file may know. */
-static void pass_aranges(struct lode_dwarf *d, const uint8_t *has_ranges, lode_dwarf_range_fn *fn, void *arg)
-{
-	Dwarf_Aranges *table;
-	size_t n;
-
-	if (dwarf_getaranges(d->dwarf, &table, &n))
-		return;
-	for (size_t i = 0; i < n; i++) {
-		Dwarf_Addr lo;
-		Dwarf_Word length;
-		Dwarf_Off offset;
-
-		if (dwarf_getarangeinfo(dwarf_onearange(table, i), &lo, &length, &offset) || !is_code(d, lo, lo + length))
-			continue;
-		for (size_t a = 0, b = d->n_units; a < b;) { /* units are in order of their offset */
-			const size_t middle = a + (b - a) / 2;
-			const Dwarf_Off at = dwarf_dieoffset(&d->units[middle].die);
-
-			if (at == offset) {
-				if (!has_ranges[middle])
-					fn(arg, (uint32_t)middle, lo, lo + length);
-				break;
-			}
-			if (at < offset)
-				a = middle + 1;
-			else
-				b = middle;
-		}
-	}
-}
-
 size_t lode_dwarf_units(struct lode_dwarf *d, lode_dwarf_range_fn *fn, void *arg)
 {
-	uint8_t *has_ranges;
-
 	if (!d->is_dwarf_tried)
 		open_dwarf(d);
-	if (!d->n_units)
-		return 0;
-	has_ranges = lode_alloc_zeroed(d->n_units, 1);
 	for (size_t i = 0; i < d->n_units; i++) {
 		Dwarf_Addr base;
 		struct range r;
 
-		for (ptrdiff_t at = 0; (at = next_range(d, &d->units[i].die, at, &base, &r)) > 0;) {
+		for (ptrdiff_t at = 0; (at = next_range(d, &d->units[i].die, at, &base, &r)) > 0;)
 			fn(arg, (uint32_t)i, r.lo, r.hi);
-			has_ranges[i] = 1;
-		}
 	}
-	pass_aranges(d, has_ranges, fn, arg);
-	free(has_ranges);
 	return d->n_units;
 }
 
@@ -692,6 +649,7 @@ struct walk {
 	struct lode_dwarf *d;
 	struct lode_symindex_builder *b;
 	Dwarf_Files *files;
+	const char *directory; /* the compiler's; or NULL */
 	uint32_t *file_name; /* by file number: an offset + 1; 0: not looked at yet */
 	size_t n_files;
 	struct origin *origins; /* open addressing */
@@ -700,13 +658,26 @@ struct walk {
 	int is_c; /* names are what they are */
 };
 
+/* Directory 0 of the line table is the compiler's own and is in `name` then, even where it is relative (glibc). */
+static char *whole_path(const char *directory, const char *name)
+{
+	const size_t n = directory ? strlen(directory) : 0;
+	const int has_directory = n && directory[0] != '/' && !strncmp(name, directory, n) && name[n] == '/';
+
+	return lode_path_join(has_directory ? NULL : directory, name);
+}
+
 static uint32_t file_name(struct walk *w, size_t file)
 {
 	if (file >= w->n_files)
 		return LODE_SYMINDEX_NONE;
-	if (!w->file_name[file])
-		w->file_name[file] =
-			lode_symindex_string(w->b, dwarf_filesrc(w->files, file, NULL, NULL)) + 1; /* NONE + 1 is 0 */
+	if (!w->file_name[file]) {
+		const char *name = dwarf_filesrc(w->files, file, NULL, NULL);
+		char *path = name ? whole_path(w->directory, name) : NULL;
+
+		w->file_name[file] = lode_symindex_string(w->b, path) + 1; /* NONE + 1 is 0 */
+		free(path);
+	}
 	return w->file_name[file] - 1;
 }
 
@@ -758,20 +729,23 @@ static void grow_origins(struct walk *w)
 	free(old);
 }
 
-/* Name and line, which the abstract function has: read once for all its instances. */
-static struct origin origin_of(struct walk *w, Dwarf_Die *die)
+/* Name and line.  An inlined call has them from the abstract function: read once for all its instances.  (The function's
+ * own instance may have a name of its own, like f.isra.0.) */
+static struct origin origin_of(struct walk *w, Dwarf_Die *die, int is_inlined)
 {
 	Dwarf_Attribute a;
-	Dwarf_Die abstract = *die;
-	struct origin *o;
+	Dwarf_Die abstract;
+	struct origin *o, own = { 0 };
 
-	if (dwarf_attr(die, DW_AT_abstract_origin, &a) && !dwarf_formref_die(&a, &abstract))
-		abstract = *die;
+	if (!is_inlined || !dwarf_attr(die, DW_AT_abstract_origin, &a) || !dwarf_formref_die(&a, &abstract)) {
+		read_origin(w, die, &own);
+		return own;
+	}
 	if (w->n_origins * 2 >= w->origin_mask)
 		grow_origins(w);
 	o = origin_slot(w, abstract.addr);
 	if (!o->key) {
-		read_origin(w, die, o);
+		read_origin(w, &abstract, o);
 		o->key = abstract.addr;
 		w->n_origins++;
 	}
@@ -791,7 +765,7 @@ static uint32_t add_function(struct walk *w, Dwarf_Die *die, uint32_t parent, in
 
 	if (at <= 0)
 		return node;
-	o = origin_of(w, die);
+	o = origin_of(w, die, is_inlined);
 	n.name = o.name;
 	n.first_line = o.first_line;
 	n.flags = o.flags;
@@ -908,6 +882,7 @@ void lode_dwarf_index(struct lode_dwarf *d, uint32_t unit, struct lode_symindex_
 		return;
 	u = &d->units[unit];
 	w.is_c = is_plain_c(&u->code);
+	w.directory = string_of(&u->die, DW_AT_comp_dir);
 	w.steps = 4 * u->bytes;
 	if (!dwarf_getsrcfiles(&u->die, &w.files, &w.n_files))
 		w.file_name = lode_alloc_zeroed(w.n_files, sizeof(*w.file_name));
