@@ -17,6 +17,7 @@ say      = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 include preload/build.mk
 include reader/build.mk
 include tests/build.mk
+include examples/build.mk
 
 .DEFAULT_GOAL := all
 .PHONY: all demo test clean install uninstall help fmt
