@@ -14,7 +14,7 @@ struct lode_interp lode_interp;
 
 /* What one look at the loader's list found. */
 struct search {
-	struct lode_image executable, image; /* image: the object with the evaluation loop */
+	struct lode_image executable, image; /* image: libpython, or what contains it */
 	bool has_image, is_first, is_unchanged;
 };
 
@@ -37,7 +37,7 @@ static int visit(struct dl_phdr_info *info, size_t bytes, void *data)
 	if (search->is_first)
 		search->executable = image;
 	search->is_first = false;
-	if (!lode_image_symbol(&image, "_PyEval_EvalFrameDefault", NULL))
+	if (!lode_image_symbol(&image, "Py_GetVersion", NULL)) /* in every version, so that the old ones are named */
 		return 0;
 	search->image = image;
 	search->has_image = true;
@@ -172,6 +172,8 @@ static void find_eval_loop(struct lode_interp *interp, const struct lode_image *
 	size_t bytes = 0;
 	uintptr_t start = lode_image_symbol(image, "_PyEval_EvalFrameDefault", &bytes);
 
+	if (!start)
+		return;
 	interp->eval[0] = (struct lode_range){start, start + bytes};
 	lode_image_cold_parts(image, interp->eval[0], interp->eval + 1, LODE_EVAL_PARTS - 1);
 }
@@ -189,7 +191,7 @@ static bool is_usable(struct lode_interp *interp)
 	}
 	interp->layout = *layout;
 	if (!interp->runtime || !interp->code_type || !interp->unicode_type || !interp->bytes_type ||
-	    !interp->own_state || (layout->runtime_current && !interp->current_state)) {
+	    !interp->own_state || !interp->eval[0].start || (layout->runtime_current && !interp->current_state)) {
 		lode_notice(LODE_NOTICE_MISSING,
 			    "Python %u.%u does not export what lode needs: native frames only", major, minor);
 		return false;
@@ -242,9 +244,9 @@ static void look(void)
 		return;
 	is_over = true;
 	fill(&lode_interp, &search);
+	find_eval_loop(&lode_interp, &search.image);
 	if (!is_usable(&lode_interp))
 		return;
-	find_eval_loop(&lode_interp, &search.image);
 	lode_code_watch();
 	__atomic_store_n(&lode_interp.is_known, true, __ATOMIC_RELEASE);
 	lode_event_python(lode_interp.hexversion,

@@ -62,7 +62,7 @@ static const struct {
 	{"deep", " deep job_deep "},
 	{"odd", " even job_parity "},
 	{"even", " odd "},
-	{"inner_generator", " outer_generator "},
+	{"inner_generator", " outer_generator job_generator "}, /* the latter by closing the outer one */
 	{"outer_generator", " job_generator "},
 	{"thrower", " thrower job_exception "},
 	{"key_function", " job_sort "},
@@ -485,15 +485,7 @@ EXPORT void probe_fork_child(void)
 	lode_code_fork_child();
 }
 
-EXPORT int probe_offset(const char *name)
-{
-	if (strcmp(name, "eval_parts") == 0)
-		return (lode_interp.eval[1].end != 0) + (lode_interp.eval[2].end != 0) +
-		       (lode_interp.eval[3].end != 0);
-	return -1;
-}
-
-EXPORT int probe_cold(uint64_t *out)
+EXPORT int probe_eval(uint64_t *out)
 {
 	for (int i = 0; i < LODE_EVAL_PARTS; i++) {
 		out[2 * i] = lode_interp.eval[i].start;

@@ -1,0 +1,48 @@
+/* A program that loads libpython late and RTLD_LOCAL, as some embedders do; its stacks must be seen all the same.
+ * argv: path of libpython, path of a second one to be ignored or "". */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct answer {
+	unsigned long code;
+	int lasti;
+	unsigned id;
+	unsigned long anchor;
+	unsigned is_entry, flags;
+};
+
+static const char script[] = "def inner():\n return bytearray(777777)\n"
+			     "def outer():\n return inner()\n"
+			     "for _ in range(3): outer()\n";
+
+int main(int argc, char **argv)
+{
+	static struct answer answers[2000];
+	int loops, entries, passed = 0;
+
+	if (argc < 2)
+		return 2;
+	void *library = dlopen(argv[1], RTLD_LAZY | RTLD_LOCAL);
+	void (*initialize)(int) = library ? (void (*)(int))dlsym(library, "Py_InitializeEx") : NULL;
+	int (*run)(const char *, void *) = library ? (int (*)(const char *, void *))dlsym(library,
+											  "PyRun_SimpleStringFlags") : NULL;
+	int (*finalize)(void) = library ? (int (*)(void))dlsym(library, "Py_FinalizeEx") : NULL;
+	int (*caught)(struct answer *, int *, int *) =
+		(int (*)(struct answer *, int *, int *))dlsym(RTLD_DEFAULT, "probe_caught");
+
+	if (!initialize || !run || !finalize || !caught)
+		return 2;
+	for (int round = 0; round < 2; round++) { /* initialised anew: the keys are others */
+		initialize(0);
+		run(script, NULL);
+		int count = caught(answers, &loops, &entries);
+
+		passed += count == 3 && loops == entries && answers[0].flags & 8;
+		passed += finalize() == 0;
+		free(malloc(100));
+	}
+	printf("%d passed, %d failed\n", passed, 4 - passed);
+	return passed != 4;
+}

@@ -1,0 +1,103 @@
+#!/bin/sh
+# Tests of preload/python/ on every CPython found: layouts against the headers, known call chains, edges, a storm of
+# signals.  B=build directory, CC=compiler, PROBE_SECONDS=length of each storm, PYTHONS=the interpreters to use.
+# The last line is "N passed, N failed".
+cd "$(dirname "$0")/../.." || exit 2
+B=${B:-build}
+CC=${CC:-gcc}
+out=$B/tests/python
+mkdir -p "$out"
+export PROBE_SECONDS="${PROBE_SECONDS:-2}"
+unset PYTHONPATH PYTHONHOME PYTHONMALLOC
+
+if [ -z "$PYTHONS" ]; then
+	for p in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3 /usr/bin/python3; do
+		[ -x "$p" ] && PYTHONS="$PYTHONS $p"
+	done
+fi
+
+flags="-std=gnu17 -O2 -g -Iinclude -Ipreload -D_GNU_SOURCE -Wall -Wextra -fPIC -fvisibility=hidden
+	-ftls-model=initial-exec -fno-stack-protector -fno-omit-frame-pointer -fno-builtin-malloc"
+sources=
+for f in interp image layouts walk walk_signal code utf8; do
+	sources="$sources preload/python/$f.c"
+done
+probe=$out/probe.so
+# shellcheck disable=SC2086
+$CC $flags -shared -o "$probe" tests/python/probe.c $sources preload/os_linux.c -ldl -lpthread || exit 2
+$CC -O1 -o "$out/embed" tests/python/embed.c -ldl -rdynamic || exit 2
+
+passed=0
+failed=0
+
+# Adds the "N passed, N failed" that ends what a test printed; a test that does not get there has failed.
+tally() { # name, status, output file
+	line=$(tail -n 1 "$3")
+	case $line in
+	*" passed, "*" failed")
+		passed=$((passed + ${line%% passed*}))
+		line=${line#*, }
+		failed=$((failed + ${line%% failed}))
+		sed '$d' "$3"
+		;;
+	*)
+		failed=$((failed + 1))
+		echo "FAILED $1: ended with status $2"
+		tail -n 5 "$3"
+		;;
+	esac
+}
+
+preloaded() { # command: run with the probe, at most two minutes
+	LD_PRELOAD=$(realpath "$probe") PROBE_ON=1 timeout 120 "$@"
+}
+
+check_layouts() { # python
+	headers=$("$1" -c 'import sysconfig; print(sysconfig.get_paths()["platinclude"])')
+	[ -f "$headers/internal/pycore_code.h" ] || [ -f "$headers/internal/pycore_pystate.h" ] || return 0
+	$CC -w -I"$headers" -I"$headers/internal" -Ipreload -o "$out/layouts" tests/python/layouts_check.c \
+		preload/python/layouts.c >"$out/log" 2>&1 && "$out/layouts" >"$out/log" 2>&1
+	tally "layouts of $1" $? "$out/log"
+}
+
+check_exits() { # python: status 0 every time
+	for i in 1 2 3 4 5 6; do
+		if preloaded "$1" tests/python/edges.py exit >"$out/log" 2>&1; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			echo "FAILED $1: exit under signals, status $?"
+			tail -n 5 "$out/log"
+		fi
+	done
+}
+
+check_embedded() { # python
+	library=$("$1" -c 'import sysconfig as s; print(s.get_config_var("LIBDIR") + "/" + (s.get_config_var("INSTSONAME") or ""))')
+	home=$("$1" -c 'import sys; print(sys.prefix)')
+	[ -f "$library" ] && case $library in *.so*) ;; *) false ;; esac || return 0
+	PYTHONHOME=$home preloaded "$out/embed" "$library" >"$out/log" 2>&1
+	tally "late libpython of $1" $? "$out/log"
+}
+
+for python in $PYTHONS; do
+	minor=$("$python" -c 'import sys; print(sys.version_info[1])')
+	if [ "$minor" -lt 8 ]; then
+		notice=$(preloaded "$python" -c 'import ctypes; l = ctypes.PyDLL(None)
+l.probe_notice.restype = ctypes.c_char_p; print(l.probe_notice().decode())')
+		case $notice in
+		*"not known to this version of lode: native frames only") passed=$((passed + 1)) ;;
+		*) failed=$((failed + 1)); echo "FAILED $python: refused with '$notice'" ;;
+		esac
+		continue
+	fi
+	check_layouts "$python"
+	for test in chains edges storm; do
+		preloaded "$python" tests/python/$test.py >"$out/log" 2>&1
+		tally "$test.py with $python" $? "$out/log"
+	done
+	check_exits "$python"
+	check_embedded "$python"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
