@@ -4,7 +4,7 @@ PRELOAD_ASM := $(wildcard preload/arch/x86_64/*.S)
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/%.o) $(PRELOAD_ASM:%.S=$(B)/%.o)
 PRELOAD_FLAGS := $(CBASE) -D_GNU_SOURCE -Ipreload -fPIC -fvisibility=hidden -ftls-model=initial-exec \
 	-fno-stack-protector -fno-omit-frame-pointer -fno-plt -fno-builtin-malloc -fno-builtin-calloc \
-	-fno-builtin-realloc -fno-builtin-free -fcf-protection=none
+	-fno-builtin-realloc -fno-builtin-free -fcf-protection=none -flto -ffat-lto-objects
 
 $(B)/preload/%.o: preload/%.c
 	@mkdir -p $(@D)
@@ -36,7 +36,7 @@ $(B)/preload/jemalloc.o: preload/build.mk
 
 $(B)/liblode.so: $(PRELOAD_OBJ) $(B)/preload/jemalloc.o preload/exports.map
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared -o $@ $(filter %.o,$^) -Wl,--version-script=preload/exports.map -Wl,-z,now -Wl,-z,nodelete \
+	$(Q)$(CC) -shared -O2 -flto=auto -fno-omit-frame-pointer -o $@ $(filter %.o,$^) -Wl,--version-script=preload/exports.map -Wl,-z,now -Wl,-z,nodelete \
 		-Wl,-z,relro -Wl,--no-undefined -Wl,-soname,liblode.so
 
 -include $(PRELOAD_SRC:%.c=$(B)/%.d)

@@ -277,6 +277,11 @@ static struct lode_unwind_rule rule_of_state(const struct state *s)
 	}
 	if (s->ra == RA_ELSEWHERE || s->cfa == LODE_CFA_UNSUPPORTED || rule.cfa_offset != s->cfa_offset)
 		return (struct lode_unwind_rule){ .cfa = LODE_CFA_UNSUPPORTED };
+	/* GCC's realigned functions: at `ret` rbp is popped already, but the rows still say where it lay. */
+	if (s->rbp == LODE_RBP_AT_RBP && s->cfa == LODE_CFA_RSP && s->cfa_offset == 8) {
+		rule.rbp = LODE_RBP_SAME;
+		return rule;
+	}
 	if (s->rbp != LODE_RBP_SAME && s->rbp != LODE_RBP_LOST) {
 		rule.rbp_offset = (int16_t)(s->rbp_offset / 8);
 		if ((int64_t)rule.rbp_offset * 8 != s->rbp_offset) {

@@ -117,6 +117,8 @@ static void parse_NUMBER(const char *s, uint32_t *value)
 	parse_number(s, value);
 }
 
+static const char *unknown_option; /* the last one: said once the log is there */
+
 static void parse_options(const char *s)
 {
 	while (s && *s) {
@@ -129,7 +131,7 @@ static void parse_options(const char *s)
 		LODE_OPTIONS_LIST(X)
 #undef X
 		if (!is_known)
-			lode_notice(LODE_NOTICE_INFO, "an option in LODE_OPTIONS is not known: %s", s);
+			unknown_option = s;
 		while (*s && *s != ',')
 			s++;
 		s += *s == ',';
@@ -240,6 +242,8 @@ __attribute__((constructor)) static void start(int argc, char **argv)
 	if (!lode_config.children)
 		keep_to_ourselves();
 	lode_process_begin(LODE_BEGIN_START, 0);
+	if (unknown_option)
+		lode_notice(LODE_NOTICE_INFO, "LODE_OPTIONS: not known: %s", unknown_option);
 	lode_self->busy = 0;
 }
 

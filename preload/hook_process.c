@@ -205,15 +205,12 @@ bool lode_dlopen_needs_caller(const char *name);
 bool lode_dlopen_needs_caller(const char *name)
 {
 	lode_real_resolve();
-	bool has_slash = false;
+	bool has_slash = false, has_token = false;
 	for (const char *c = name; c && *c; c++) {
-		if (*c == '$')
-			has_slash = false;
-		if (*c == '$')
-			break;
 		has_slash |= *c == '/';
+		has_token |= *c == '$';
 	}
-	bool needs = name && !has_slash;
+	bool needs = name && (!has_slash || has_token);
 	if (needs)
 		lode_modules_want_refresh();
 	return needs;

@@ -12,7 +12,7 @@
 
 static uint8_t boot_arena[BOOT_BYTES] __attribute__((aligned(16)));
 static uint32_t boot_used;
-static volatile bool is_resolving; /* dlsym is declared leaf, and still comes back to our malloc */
+static volatile bool is_done, is_resolving; /* dlsym is declared leaf, and still comes back to our malloc */
 
 bool lode_real_is_boot_block(const void *p)
 {
@@ -90,16 +90,14 @@ static void *realloc_or_boot(void *p, size_t n)
 	return lode_real_is_boot_block(p) ? boot_realloc(p, n) : ((void *(*)(void *, size_t))realloc_fn)(p, n);
 }
 
-void lode_real_resolve(void)
+/* Called without libc's error text in the way: a failing dlsym allocates one. */
+static void resolve_allocator(void)
 {
-	static bool is_done;
-	if (is_done || is_resolving)
-		return;
-	is_resolving = true;
-	struct lode_real found;
-#define X(member, symbol, type, parameters) found.member = (type(*) parameters)dlsym(RTLD_NEXT, symbol);
-	LODE_REAL_LIST(X)
-#undef X
+	struct lode_real found = lode_real;
+	found.malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
+	found.calloc = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "calloc");
+	found.realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "realloc");
+	found.free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
 	free_fn = (void *)found.free;
 	realloc_fn = (void *)found.realloc;
 	if (boot_used) {
@@ -107,6 +105,31 @@ void lode_real_resolve(void)
 		found.realloc = realloc_or_boot;
 	}
 	lode_real = found;
-	is_done = true;
+}
+
+static void resolve_rest(void)
+{
+	struct lode_real found;
+#define X(member, symbol, type, parameters) found.member = (type(*) parameters)dlsym(RTLD_NEXT, symbol);
+	LODE_REAL_LIST(X)
+#undef X
+	found.free = lode_real.free;
+	found.realloc = lode_real.realloc;
+	lode_real = found;
+	dlerror(); /* names that this C library lacks: the program must not meet the message */
+}
+
+LODE_COLD static void resolve(void)
+{
+	is_resolving = true;
+	resolve_allocator();
 	is_resolving = false;
+	is_done = true;
+	resolve_rest();
+}
+
+void lode_real_resolve(void)
+{
+	if (unlikely(!is_done && !is_resolving))
+		resolve();
 }
