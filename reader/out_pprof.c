@@ -239,12 +239,13 @@ static void put_stack(struct encoder *e, struct bytes *ids, uint32_t node)
 	}
 }
 
+/* Node 0 has no frame: what has no stack is a sample without locations, so that totals stay whole. */
 static void put_samples(struct encoder *e)
 {
 	const struct lode_profile *p = e->profile;
 	struct bytes sample = { 0 }, packed = { 0 };
 
-	for (size_t i = 1; i < p->node_count; i++) {
+	for (size_t i = 0; i < p->node_count; i++) {
 		bool is_empty = true;
 
 		packed.count = sample.count = 0;

@@ -104,12 +104,13 @@ static size_t depth_of(const struct lode_flame_tree *t)
 	return deepest;
 }
 
+/* Node 0 has no frame: what has no stack is an empty sample. */
 static void put_samples(struct lode_json *j, const struct lode_flame_tree *t, enum lode_measure m,
 			uint32_t *stack)
 {
 	lode_json_key(j, "samples");
 	lode_json_open(j, '[');
-	for (size_t i = 1; i < t->node_count; i++) {
+	for (size_t i = 0; i < t->node_count; i++) {
 		size_t depth = 0;
 
 		if (t->self[m][i] <= 0)
@@ -127,7 +128,7 @@ static void put_samples(struct lode_json *j, const struct lode_flame_tree *t, en
 	lode_json_close(j, ']');
 	lode_json_key(j, "weights");
 	lode_json_open(j, '[');
-	for (size_t i = 1; i < t->node_count; i++)
+	for (size_t i = 0; i < t->node_count; i++)
 		if (t->self[m][i] > 0)
 			lode_json_int(j, t->self[m][i]);
 	lode_json_close(j, ']');
@@ -137,7 +138,7 @@ static int64_t sum_of_weights(const struct lode_flame_tree *t, enum lode_measure
 {
 	int64_t sum = 0;
 
-	for (size_t i = 1; i < t->node_count; i++)
+	for (size_t i = 0; i < t->node_count; i++)
 		if (t->self[m][i] > 0)
 			sum += t->self[m][i];
 	return sum;

@@ -934,6 +934,7 @@ async function start() {
 	window.__lode = {
 		meta, state,
 		totals: word => weigh(shapes(false), word).total[0],
+		without_stack: word => weigh(shapes(false), word).self[0],
 		aggregate: (word, lines) => aggregate(word, lines),
 		matched: () => $('matched').textContent,
 		boxes: () => shape.n, zoomTo, nodeAt, describe,

@@ -84,13 +84,14 @@ def read_pprof(path):
     totals, own = collections.Counter(), collections.defaultdict(collections.Counter)
     for message in groups[2]:
         sample = dict(fields(message))
-        ids = [v for v, _ in varints(sample[1])]
+        ids = [v for v, _ in varints(sample.get(1, b""))]
         values = [signed(v) for v, _ in varints(sample[2])]
         check(len(values) == len(types), "pprof: as many values as types")
-        leaf = [locations[i] for i in ids][0][0]
+        leaf = [locations[i] for i in ids][0][0] if ids else None
         for (word, _), value in zip(types, values):
             totals[PPROF_WORDS[word]] += value
-            own[PPROF_WORDS[word]][leaf] += value
+            if leaf:
+                own[PPROF_WORDS[word]][leaf] += value
     return dict(totals), own
 
 
@@ -105,8 +106,9 @@ def read_speedscope(path):
         check(len(p["samples"]) == len(p["weights"]), "speedscope: as many weights as samples")
         check(sum(p["weights"]) == p["endValue"] - p["startValue"], "speedscope: weights add up")
         for stack, weight in zip(p["samples"], p["weights"]):
-            check(stack and max(stack) < len(frames), "speedscope: a frame out of range")
-            own[p["name"]][frames[stack[-1]]["name"]] += weight
+            check(not stack or max(stack) < len(frames), "speedscope: a frame out of range")
+            if stack:  # else: of no stack
+                own[p["name"]][frames[stack[-1]]["name"]] += weight
         totals[p["name"]] = p["endValue"]
     check(0 <= d["activeProfileIndex"] < max(1, len(d["profiles"])), "speedscope: active profile")
     return totals, own
@@ -161,7 +163,7 @@ def read_svg(path):
     check(kinds <= {"svg", "title", "style", "defs", "pattern", "path", "circle", "rect", "text", "g"}, "svg: elements %s" % kinds)
     check(float(root.get("width")) == 1200, "svg: width")
     right = [float(e.get("x", 0)) + float(e.get("width")) for e in root.iter() if (e.get("class") or "").startswith("b ")]
-    check(right and max(right) <= 1190.2, "svg: boxes inside the picture")
+    check(not right or max(right) <= 1190.2, "svg: boxes inside the picture")
 
 
 # ---- comparisons ----
