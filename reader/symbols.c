@@ -13,6 +13,7 @@
 #include "demangle.h"
 #include "dwarf_file.h"
 #include "lib/error.h"
+#include "symcache.h"
 #include "symindex.h"
 
 struct symbol {
@@ -32,13 +33,6 @@ struct symbol_table {
 	size_t n_pieces;
 };
 
-struct unit_table {
-	uint64_t *start; /* disjoint pieces of code and the unit of each */
-	uint32_t *unit;
-	size_t n_pieces, n_units;
-	struct lode_symindex **indexes; /* by unit; NULL: not built yet */
-};
-
 struct hex_name {
 	uint64_t address;
 	const char *name; /* NULL: free slot */
@@ -54,8 +48,11 @@ struct lode_symbol_module {
 	struct lode_dwarf *dwarf;
 	struct symbol_table symbols;
 	int has_symbols; /* read, that is */
-	struct unit_table units;
+	struct lode_unit_table units;
 	int has_units;
+	int is_cached;   /* the units are those of the cache; the debug data are not open yet */
+	int is_mistaken; /* the cache's, and the debug data have others */
+	int is_new;      /* indexes were made that the cache lacks */
 	struct hex_name *hex; /* open addressing: the names of nameless addresses */
 	size_t hex_mask, n_hex;
 };
@@ -252,14 +249,10 @@ static void add_unit_range(void *arg, uint32_t unit, uint64_t lo, uint64_t hi)
 	r->v[r->n++] = (struct lode_interval){ .lo = lo, .hi = hi, .id = unit };
 }
 
-static void load_units(struct lode_symbol_module *m)
+static void read_units(struct lode_symbol_module *m, struct lode_unit_table *t)
 {
-	struct unit_table *t = &m->units;
 	struct unit_ranges r = { 0 };
 
-	m->has_units = 1;
-	if (!m->dwarf)
-		return;
 	t->n_units = lode_dwarf_units(m->dwarf, add_unit_range, &r);
 	t->indexes = lode_alloc_zeroed(t->n_units, sizeof(struct lode_symindex *));
 	t->start = lode_alloc((2 * r.n + 1) * sizeof(*t->start));
@@ -269,12 +262,50 @@ static void load_units(struct lode_symbol_module *m)
 	free(r.v);
 }
 
-static struct lode_symindex *build_index(struct lode_symbol_module *m, uint32_t unit)
+static int can_cache(const struct lode_symbol_module *m)
 {
-	struct lode_symindex_builder b = { 0 };
-	struct lode_symindex *x;
+	return m->build_id_bytes && !m->owner->no_cache;
+}
 
-	lode_dwarf_index(m->dwarf, unit, &b);
+static void load_units(struct lode_symbol_module *m)
+{
+	m->has_units = 1;
+	if (!m->dwarf)
+		return;
+	if (can_cache(m) && !lode_symcache_read(m->build_id, m->build_id_bytes, &m->units))
+		m->is_cached = 1;
+	else
+		read_units(m, &m->units);
+}
+
+/* Opens the debug data for a unit that the cache lacks.  They may be others than those it was made of (the same program
+ * after dwz); then the cache goes, and until the next time the units that are not in it have no functions. */
+static void leave_cache(struct lode_symbol_module *m)
+{
+	const struct lode_unit_table *t = &m->units;
+	struct lode_unit_table now = { 0 };
+
+	read_units(m, &now);
+	m->is_cached = 0;
+	m->is_mistaken = now.n_units != t->n_units || now.n_pieces != t->n_pieces ||
+			 memcmp(now.start, t->start, t->n_pieces * sizeof(*t->start)) ||
+			 memcmp(now.unit, t->unit, t->n_pieces * sizeof(*t->unit));
+	lode_unit_table_release(&now);
+}
+
+static struct lode_symindex *make_index(struct lode_symbol_module *m, uint32_t unit)
+{
+	struct lode_symindex *x = lode_symcache_index(&m->units, unit);
+	struct lode_symindex_builder b = { 0 };
+
+	if (x)
+		return x;
+	if (m->is_cached)
+		leave_cache(m);
+	if (!m->is_mistaken) {
+		lode_dwarf_index(m->dwarf, unit, &b);
+		m->is_new = 1;
+	}
 	x = lode_symindex_build(&b);
 	lode_symindex_builder_release(&b);
 	return x;
@@ -282,7 +313,7 @@ static struct lode_symindex *build_index(struct lode_symbol_module *m, uint32_t 
 
 static struct lode_symindex *index_at(struct lode_symbol_module *m, uint64_t address)
 {
-	struct unit_table *t = &m->units;
+	struct lode_unit_table *t = &m->units;
 	size_t i;
 
 	if (!m->has_units)
@@ -291,7 +322,7 @@ static struct lode_symindex *index_at(struct lode_symbol_module *m, uint64_t add
 	if (i == t->n_pieces || t->unit[i] >= t->n_units)
 		return NULL;
 	if (!t->indexes[t->unit[i]])
-		t->indexes[t->unit[i]] = build_index(m, t->unit[i]);
+		t->indexes[t->unit[i]] = make_index(m, t->unit[i]);
 	return t->indexes[t->unit[i]];
 }
 
@@ -317,11 +348,11 @@ struct lode_symbols *lode_symbols_new(const struct lode_symbols_options *o)
 
 static void module_free(struct lode_symbol_module *m)
 {
-	for (size_t i = 0; i < m->units.n_units; i++)
-		lode_symindex_free(m->units.indexes[i]);
-	free(m->units.indexes);
-	free(m->units.start);
-	free(m->units.unit);
+	if (m->is_mistaken)
+		lode_symcache_remove(m->build_id, m->build_id_bytes);
+	else if (m->is_new && can_cache(m))
+		lode_symcache_write(m->build_id, m->build_id_bytes, &m->units);
+	lode_unit_table_release(&m->units);
 	free(m->symbols.v);
 	free(m->symbols.names);
 	free(m->symbols.start);
