@@ -23,6 +23,7 @@
 #define FOLD_STEP      1.5
 #define PLAIN_ROWS     20u /* of the table for readers without JavaScript */
 #define NOTICES_MAX    100u
+#define POINTS_MAX     1000u
 
 extern const char lode_html_page[], lode_html_page_end[]; /* html/assets.S */
 extern const char lode_html_style[], lode_html_style_end[];
@@ -285,6 +286,37 @@ static void put_notices(struct lode_json *j, const struct lode_profile *p)
 	lode_json_close(j, ']');
 }
 
+/* [time, live, resident, CPU since the point before]; of a longer timeline the largest of each
+ * stretch. */
+static void put_timeline(struct lode_json *j, const struct lode_profile *p)
+{
+	size_t stride = p->point_count / POINTS_MAX + 1;
+
+	lode_json_key(j, "timeline");
+	lode_json_open(j, '[');
+	for (size_t i = 0; i < p->point_count; i += stride) {
+		struct lode_profile_point sum = { 0 };
+
+		for (size_t k = i; k < i + stride && k < p->point_count; k++) {
+			const struct lode_profile_point *at = &p->points[k];
+
+			sum.time_ns = at->time_ns;
+			sum.cpu_ns += at->cpu_ns;
+			sum.live_bytes =
+				at->live_bytes > sum.live_bytes ? at->live_bytes : sum.live_bytes;
+			sum.rss_bytes =
+				at->rss_bytes > sum.rss_bytes ? at->rss_bytes : sum.rss_bytes;
+		}
+		lode_json_open(j, '[');
+		lode_json_int(j, (int64_t)sum.time_ns);
+		lode_json_int(j, (int64_t)sum.live_bytes);
+		lode_json_int(j, (int64_t)sum.rss_bytes);
+		lode_json_int(j, (int64_t)sum.cpu_ns);
+		lode_json_close(j, ']');
+	}
+	lode_json_close(j, ']');
+}
+
 static void put_meta(const struct page *page)
 {
 	const struct lode_profile *p = page->profile;
@@ -314,6 +346,7 @@ static void put_meta(const struct page *page)
 	lode_json_put_text(&j, "measure", lode_measure_words[first_measure(page)]);
 	put_measures(&j, p);
 	put_notices(&j, p);
+	put_timeline(&j, p);
 	lode_json_close(&j, '}');
 }
 
