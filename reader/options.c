@@ -42,7 +42,7 @@ const struct lode_option lode_view_option_rows[] = {
 	{"by", 0, LODE_OPTION_WORD, ROWS, FIELD(by), "WHAT", lode_by_words,
 	 "what rows are: function, line, file, module, stack, thread, process"},
 	{"sort", 0, LODE_OPTION_WORD, ROWS, FIELD(sort), "COLUMN", lode_sort_words, "self, total, count or name"},
-	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT | ANNOTATE | STATS, FIELD(limit), "N", NULL,
+	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT, FIELD(limit), "N", NULL,
 	 "rows shown; 0: all (JSON and CSV show all unless told)"},
 	{"format", 'f', LODE_OPTION_TEXT, EXPORT, FIELD(format), "FORMAT", NULL, "the output's format"},
 	{"svg", 0, LODE_OPTION_FLAG, FLAME, FIELD(svg), NULL, NULL, "a plain SVG instead of the page"},
