@@ -68,9 +68,9 @@ struct stack {
 	struct lode_slot slots[SLOTS];
 };
 
-static uintptr_t main_low, main_high;
+static __thread uintptr_t stack_low, stack_high;
 
-static void read_main_stack(void)
+static void read_stack_bounds(void)
 {
 	pthread_attr_t attr;
 	void *low;
@@ -79,8 +79,8 @@ static void read_main_stack(void)
 	pthread_getattr_np(pthread_self(), &attr);
 	pthread_attr_getstack(&attr, &low, &bytes);
 	pthread_attr_destroy(&attr);
-	main_low = (uintptr_t)low;
-	main_high = main_low + bytes;
+	stack_low = (uintptr_t)low;
+	stack_high = stack_low + bytes;
 }
 
 static void walk(struct stack *s, uintptr_t pc, uintptr_t sp, uintptr_t bp, bool is_exact, uintptr_t low, uintptr_t high)
@@ -154,6 +154,7 @@ static void compare(const struct stack *s, const uintptr_t *pcs, unsigned depth)
 /* ---- every instruction ---- */
 
 static unsigned step_every = 1, step_count;
+static bool is_oracle_unsound;
 
 static void on_trap(int signal, siginfo_t *info, void *data)
 {
@@ -166,8 +167,11 @@ static void on_trap(int signal, siginfo_t *info, void *data)
 	(void)info;
 	if (++step_count % step_every)
 		return;
-	walk(&s, (uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP], (uintptr_t)r[REG_RBP], true, main_low, main_high);
-	compare(&s, pcs, oracle(c, pcs, true));
+	walk(&s, (uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP], (uintptr_t)r[REG_RBP], true, stack_low, stack_high);
+	if (is_oracle_unsound && (s.u.depth == 1 || *(const uint8_t *)s.u.pc == 0xc3))
+		tally.wrong += !(s.u.flags & (LODE_UNWIND_END | LODE_UNWIND_UNSUPPORTED));
+	else
+		compare(&s, pcs, oracle(c, pcs, true));
 }
 
 static __attribute__((noinline)) void step_through(void (*work)(void))
@@ -185,14 +189,14 @@ static __attribute__((noinline)) void step_through(void (*work)(void))
 
 static void assert_steps_are_right(void (*work)(void), unsigned every)
 {
+	work(); /* resolves functions: the loader's resolver keeps its stack pointer in rbx */
 	step_every = every;
 	step_count = 0;
 	step_through(work);
 	assert_true(tally.compared > 500);
 	assert_int_equal(tally.wrong, 0);
-	/* glibc keeps its stack pointer in rbx while it resolves a function on its first call. */
-	assert_true(tally.unsupported <= tally.compared / 4);
-	assert_true(tally.without_table <= tally.compared / 50);
+	assert_true(tally.unsupported <= tally.compared / 10); /* the realigned functions' prologues use r10 */
+	assert_int_equal(tally.without_table, 0);
 }
 
 static void each_instruction_of_plain_code_unwinds_as_libunwind_says(void **state)
@@ -210,14 +214,16 @@ static void each_instruction_of_code_with_frame_pointers_unwinds(void **state)
 static void each_instruction_of_libc_and_zlib_unwinds(void **state)
 {
 	(void)state;
-	work_libraries(); /* resolve the functions first */
 	assert_steps_are_right(work_libraries, 29);
 }
 
 static void a_realigned_stack_and_alloca_unwind(void **state)
 {
 	(void)state;
+	/* GCC's rows say in epilogues that rbp lies where it was popped from: libunwind skips a frame there, or crashes. */
+	is_oracle_unsound = true;
 	assert_steps_are_right(work_realigned, 1);
+	is_oracle_unsound = false;
 }
 
 static void the_vdso_unwinds(void **state)
@@ -271,17 +277,12 @@ __attribute__((noinline)) void work_probe(void)
 	static __thread struct stack s;
 	static __thread uintptr_t pcs[FRAMES];
 	static __thread ucontext_t context;
-	pthread_attr_t attr;
-	void *low;
-	size_t bytes;
 
 	unw_getcontext((unw_context_t *)&context);
-	if (pthread_getattr_np(pthread_self(), &attr))
-		return;
-	pthread_attr_getstack(&attr, &low, &bytes);
-	pthread_attr_destroy(&attr);
+	if (!stack_low)
+		read_stack_bounds();
 	walk(&s, (uintptr_t)context.uc_mcontext.gregs[REG_RIP], (uintptr_t)context.uc_mcontext.gregs[REG_RSP],
-	     (uintptr_t)context.uc_mcontext.gregs[REG_RBP], false, (uintptr_t)low, (uintptr_t)low + bytes);
+	     (uintptr_t)context.uc_mcontext.gregs[REG_RBP], false, stack_low, stack_high);
 	if (getpid() != gettid())
 		return;
 	compare(&s, pcs, oracle(&context, pcs, false));
@@ -299,6 +300,42 @@ static void stacks_in_callbacks_replay_to_the_same(void **state)
 	assert_int_equal(tally.unsupported, 0);
 	assert_int_equal(replays_wrong, 0);
 	assert_true(replays_matched > 1000);
+}
+
+/* Under a function whose CFA is in rbx, with more functions of that kind above it. */
+static struct stack slow;
+static uintptr_t slow_pcs[FRAMES];
+static unsigned slow_depth;
+static uint32_t slow_first_flags;
+
+__attribute__((noinline)) void work_slow_probe(void)
+{
+	ucontext_t context;
+
+	unw_getcontext((unw_context_t *)&context);
+	walk(&slow, (uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa(),
+	     (uintptr_t)context.uc_mcontext.gregs[REG_RBP], false, stack_low, stack_high);
+	slow_first_flags = slow.u.flags;
+	lode_unwind_slow(&slow.u);
+	slow_depth = oracle(&context, slow_pcs, false) - 1;
+}
+
+static void libunwind_goes_on_where_the_tables_stop(void **state)
+{
+	(void)state;
+	work_rbx_frames(3);
+	assert_int_equal(slow_first_flags & LODE_UNWIND_UNSUPPORTED, LODE_UNWIND_UNSUPPORTED);
+	assert_int_equal(slow.u.flags & LODE_UNWIND_UNSUPPORTED, LODE_UNWIND_UNSUPPORTED);
+	assert_true(lode_modules_refresh_wanted());
+	lode_modules_refresh();
+	work_rbx_frames(3);
+	assert_int_equal(slow_first_flags & LODE_UNWIND_UNSUPPORTED, LODE_UNWIND_UNSUPPORTED);
+	assert_int_equal(slow.u.flags & ~(unsigned)LODE_UNWIND_USES_BP, LODE_UNWIND_END | LODE_UNWIND_NOT_REPLAYABLE);
+	assert_int_equal(slow.u.depth, slow_depth);
+	for (unsigned i = 0; i < slow_depth; i++)
+		assert_int_equal(slow.frames[i].pc, slow_pcs[i + 1]);
+	for (unsigned i = 1; i + 1 < slow_depth; i++)
+		assert_true(slow.frames[i].cfa > slow.frames[i - 1].cfa);
 }
 
 static void on_user_signal(int signal)
@@ -416,7 +453,7 @@ static void capacities_of_nothing_are_honoured(void **state)
 
 	(void)state;
 	walk(&s, (uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa(),
-	     *(uintptr_t *)__builtin_frame_address(0), false, main_low, main_high);
+	     *(uintptr_t *)__builtin_frame_address(0), false, stack_low, stack_high);
 	assert_true(s.u.depth > 2);
 	s.u.capacity = 2;
 	s.u.slot_capacity = 1;
@@ -829,6 +866,7 @@ int main(void)
 		cmocka_unit_test(a_realigned_stack_and_alloca_unwind),
 		cmocka_unit_test(the_vdso_unwinds),
 		cmocka_unit_test(stacks_in_callbacks_replay_to_the_same),
+		cmocka_unit_test(libunwind_goes_on_where_the_tables_stop),
 		cmocka_unit_test(a_signal_frame_is_crossed),
 		cmocka_unit_test(an_alternate_stack_ends_with_what_was_interrupted),
 		cmocka_unit_test(random_registers_never_read_outside_the_stack),
@@ -837,6 +875,6 @@ int main(void)
 		cmocka_unit_test(libraries_may_come_and_go_under_walks),
 	};
 
-	read_main_stack();
+	read_stack_bounds();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

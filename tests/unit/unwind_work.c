@@ -173,3 +173,35 @@ void work_callbacks(void)
 	probe_deeply(6);
 	realigned(3);
 }
+
+/* As the loader's resolver does it: the old stack pointer in rbx, the stack realigned below. */
+__asm__(".text\n"
+	".type rbx_frame, @function\n"
+	"rbx_frame:\n"
+	"	.cfi_startproc\n"
+	"	push %rbx\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	.cfi_rel_offset %rbx, 0\n"
+	"	mov %rsp, %rbx\n"
+	"	.cfi_def_cfa_register %rbx\n"
+	"	and $-64, %rsp\n"
+	"	call work_rbx_frames\n"
+	"	mov %rbx, %rsp\n"
+	"	.cfi_def_cfa_register %rsp\n"
+	"	pop %rbx\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	.cfi_restore %rbx\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size rbx_frame, . - rbx_frame\n");
+
+void rbx_frame(unsigned depth);
+
+void work_rbx_frames(unsigned depth)
+{
+	if (depth)
+		rbx_frame(depth - 1);
+	else
+		work_slow_probe();
+	sink += depth;
+}

@@ -9,5 +9,7 @@ void work_realigned(void);
 void work_clock(void);
 void work_callbacks(void); /* calls work_probe from under qsort, bsearch, zlib, recursion */
 void work_probe(void);     /* the test's */
+void work_rbx_frames(unsigned depth); /* calls work_slow_probe */
+void work_slow_probe(void);           /* the test's */
 
 #endif
