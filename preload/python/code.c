@@ -13,6 +13,7 @@
 
 #include "event.h"
 #include "os.h"
+#include "python/guard.h"
 #include "python/interp.h"
 #include "python/utf8.h"
 
@@ -93,9 +94,7 @@ static uintptr_t head_of(uintptr_t object, uint32_t bytes, bool validate, void *
 {
 	if (!validate)
 		return object;
-	if (object % 8 != 0 || !lode_os_read_memory((const void *)object, copy, bytes))
-		return 0;
-	return (uintptr_t)copy;
+	return lode_guard_read(object, copy, (bytes + 7) & ~7u) ? (uintptr_t)copy : 0;
 }
 
 static bool read_text(uintptr_t object, bool validate, struct lode_utf8_source *source)

@@ -194,33 +194,33 @@ static uintptr_t next_cframe(const struct lode_python_layout *layout, struct lod
  * on the C stack, other frames never do. */
 static void walk_chain(const struct lode_interp *interp, struct lode_python_walk *w)
 {
-	const struct lode_python_layout *layout = &interp->layout;
-	uintptr_t frame = lode_word(w->state, layout->thread_frame), cframe = 0;
+	const struct lode_python_layout layout = interp->layout; /* a copy: what is stored below cannot change it */
+	uintptr_t frame = lode_word(w->state, layout.thread_frame), cframe = 0;
 
-	if (layout->chain == LODE_CHAIN_CFRAMES) {
+	if (layout.chain == LODE_CHAIN_CFRAMES) {
 		cframe = frame;
-		frame = lode_word(cframe, layout->cframe_frame);
-		slot(w, cframe, layout->cframe_frame);
+		frame = lode_word(cframe, layout.cframe_frame);
+		slot(w, cframe, layout.cframe_frame);
 	}
 	while (frame) {
-		uintptr_t back = lode_word(frame, layout->frame_back);
+		uintptr_t back = lode_word(frame, layout.frame_back);
 
-		if (layout->owner_shim && lode_byte(frame, layout->frame_owner) >= layout->owner_shim) {
-			slot(w, frame, layout->frame_back);
+		if (layout.owner_shim && lode_byte(frame, layout.frame_owner) >= layout.owner_shim) {
+			slot(w, frame, layout.frame_back);
 			lode_frames_entry(w, frame);
 			frame = back;
 			continue;
 		}
-		uintptr_t code = lode_word(frame, layout->frame_code) & ~(uintptr_t)layout->frame_code_tag;
+		uintptr_t code = lode_word(frame, layout.frame_code) & ~(uintptr_t)layout.frame_code_tag;
 
-		slot(w, frame, layout->frame_instr);
-		slot(w, frame, layout->frame_back);
+		slot(w, frame, layout.frame_instr);
+		slot(w, frame, layout.frame_back);
 		if (!lode_frames_is_hidden(interp, code) &&
-		    !lode_frames_push(w, code, offset_in_code(layout, code, lode_word(frame, layout->frame_instr))))
+		    !lode_frames_push(w, code, offset_in_code(&layout, code, lode_word(frame, layout.frame_instr))))
 			return;
-		if (layout->frame_is_entry && lode_byte(frame, layout->frame_is_entry)) {
+		if (layout.frame_is_entry && lode_byte(frame, layout.frame_is_entry)) {
 			lode_frames_entry(w, cframe);
-			cframe = next_cframe(layout, w, cframe);
+			cframe = next_cframe(&layout, w, cframe);
 		}
 		frame = back;
 	}

@@ -10,9 +10,9 @@
  *  - the owner must fit the place, the code must be a code object, the instruction must lie inside it;
  *  - each segment of the chain must end where the next cframe says that it begins (3.11, 3.12), and the chain must end
  *    at a boundary. */
-#include "os.h"
 #include "python/code.h"
 #include "python/frames.h"
+#include "python/guard.h"
 
 enum { OWNER_THREAD = 0, OWNER_GENERATOR = 1, OWNER_LAST = 4 };
 
@@ -60,9 +60,7 @@ static uintptr_t fetch(struct reader *r, uintptr_t p, uint32_t bytes)
 		return p;
 	}
 	r->place = ELSEWHERE;
-	if (!lode_os_read_memory((const void *)p, r->copy, bytes))
-		return 0;
-	return (uintptr_t)r->copy;
+	return lode_guard_read(p, r->copy, bytes) ? (uintptr_t)r->copy : 0;
 }
 
 static uintptr_t fetch_frame(struct reader *r, uintptr_t p)
@@ -84,18 +82,16 @@ static bool is_owner_plausible(const struct reader *r, unsigned owner)
 }
 
 /* Code objects that already have an id are alive and have been checked. */
-static bool check_code(const struct reader *r, uintptr_t code, struct lode_code_facts *facts)
+static bool check_code(uintptr_t code, struct lode_code_facts *facts)
 {
 	uint64_t header[3]; /* ob_refcnt, ob_type, ob_size */
 
 	if (lode_code_facts(code, facts))
 		return true;
-	if (code % 8 != 0 || !lode_os_read_memory((const void *)code, header, sizeof(header)) ||
-	    header[1] != lode_interp.code_type)
+	if (!lode_guard_read(code, header, sizeof(header)) || header[1] != lode_interp.code_type)
 		return false;
 	facts->bytes = header[2] > INT32_MAX / 2 ? INT32_MAX : (uint32_t)header[2] * 2;
 	facts->prologue_bytes = 0;
-	(void)r;
 	return true;
 }
 
@@ -107,7 +103,7 @@ static bool push_checked(struct reader *r, uintptr_t at, bool *is_full)
 	intptr_t lasti = (intptr_t)(lode_word(at, layout->frame_instr) - code - layout->code_instructions);
 	struct lode_code_facts facts;
 
-	if (!check_code(r, code, &facts) || lasti < -2 || lasti >= (intptr_t)facts.bytes)
+	if (!check_code(code, &facts) || lasti < -2 || lasti >= (intptr_t)facts.bytes)
 		return false;
 	if (lasti < (intptr_t)facts.prologue_bytes)
 		lasti = -1;

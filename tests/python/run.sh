@@ -19,7 +19,7 @@ fi
 flags="-std=gnu17 -O2 -g -Iinclude -Ipreload -D_GNU_SOURCE -Wall -Wextra -fPIC -fvisibility=hidden
 	-ftls-model=initial-exec -fno-stack-protector -fno-omit-frame-pointer -fno-builtin-malloc"
 sources=
-for f in interp image layouts walk walk_signal code utf8; do
+for f in interp image layouts walk walk_signal code utf8 guard; do
 	sources="$sources preload/python/$f.c"
 done
 probe=$out/probe.so
