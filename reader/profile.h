@@ -91,6 +91,31 @@ struct lode_profile_point { /* one step of the timeline */
 	uint64_t live_bytes, rss_bytes, cpu_ns; /* cpu_ns: used since the step before */
 };
 
+#define LODE_PROFILE_DEPTH_MAX 4096 /* of the tree: views may recurse; deeper stacks end in <truncated> */
+#define LODE_PROFILE_TENTHS 10
+#define LODE_PROFILE_HOWS 32
+#define LODE_PROFILE_SIZES 65
+
+/* What the views of totals print; of the chosen range and processes.  Counted as recorded: not scaled up where memory
+ * was sampled. */
+struct lode_profile_stats {
+	uint64_t allocations, frees;
+	uint64_t unmatched_frees;  /* of addresses that were not live */
+	uint64_t inherited_frees;  /* the same in forked processes: their parent's blocks */
+	uint64_t replaced_blocks;  /* allocated where a block was still live: its free was not seen */
+	uint64_t maps, unmaps;
+	uint64_t samples, late_samples, residues;
+	uint64_t how_count[LODE_PROFILE_HOWS], how_bytes[LODE_PROFILE_HOWS]; /* by enum lode_how */
+	uint64_t size_count[LODE_PROFILE_SIZES]; /* allocations of 0, 1, 2-3, 4-7, 8-15, ... bytes */
+	/* address space apart from the heap: most at any time, and at the heap's peak */
+	uint64_t reserved_bytes, file_bytes, arena_bytes;
+	uint64_t reserved_at_peak, file_at_peak, arena_at_peak;
+	uint64_t rss_peak_bytes;
+	uint64_t stacks;               /* distinct, with at least one event */
+	uint64_t recording_bytes, raw_bytes, blocks; /* the file(s); records before compression; blocks */
+	double read_seconds;           /* replaying them */
+};
+
 struct lode_profile {
 	const char *title; /* file name(s) */
 	uint64_t start_unix_ns, duration_ns, from_ns, to_ns, at_ns, peak_time_ns;
@@ -110,6 +135,13 @@ struct lode_profile {
 	size_t point_count;
 	uint64_t events, lost_events, lost_samples, python_dropped;
 	bool is_truncated; /* the file ended early or was damaged: what could be read is here */
+	bool is_clock_guessed; /* no two clock pairs: durations are estimates */
+	struct lode_profile_stats stats;
+	/* Of the leaked blocks, by node; 0 where there are none. */
+	uint64_t *oldest_ns, *youngest_ns; /* births */
+	uint64_t *survivors; /* node * LODE_PROFILE_TENTHS + i: blocks by the tenth of the range they were allocated in */
+	uint64_t *growth;    /* likewise: live bytes at the end of each tenth of the range */
+	struct lode_profile_owned *owned; /* strings and what they hang on */
 };
 
 void lode_profile_free(struct lode_profile *p);
