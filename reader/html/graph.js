@@ -1,5 +1,5 @@
-// The flame graph on a canvas that is never taller than its window: only rows in sight are drawn, and of them only what is
-// wide enough to be seen.
+// The flame graph on a canvas that is never taller than its window: only rows in sight are drawn, and of
+// them only what is wide enough to be seen.
 
 const ROW = 20, CULL = 0.5, FONT = '12px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 const canvas = $('canvas'), scroll = $('scroll');
@@ -10,30 +10,39 @@ const isDark = () => {
 	return theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 };
 
-// Python is warm with a bar at its left, native is cool and plain, inlined is hatched, special is dotted grey: the
-// patterns tell them apart without colour.
+// Python is warm with a bar at its left, native is cool and plain, inlined is hatched, special is dotted
+// grey: the patterns tell them apart without colour.
 function palette() {
 	const dark = isDark();
 	const look = (hue, spread, saturation, light) => ({hue, spread, saturation, light});
 	colours = {
 		dark,
-		text: dark ? '#f2f3f5' : '#16191f', page: dark ? '#15171b' : '#ffffff', edge: dark ? 'rgba(255,255,255,.85)' : 'rgba(0,0,0,.85)',
-		ink: dark ? 'rgba(255,255,255,.17)' : 'rgba(0,0,0,.16)', bar: dark ? '#ffb84d' : '#b35c00',
-		area: dark ? '#35577f' : '#a9c8f0', match: dark ? '#8f2474' : '#f3a6de', rest: dark ? '#2b2f37' : '#e3e6ea',
+		text: dark ? '#f2f3f5' : '#16191f',
+		page: dark ? '#15171b' : '#ffffff',
+		edge: dark ? 'rgba(255,255,255,.85)' : 'rgba(0,0,0,.85)',
+		ink: dark ? 'rgba(255,255,255,.17)' : 'rgba(0,0,0,.16)',
+		bar: dark ? '#ffb84d' : '#b35c00',
+		area: dark ? '#35577f' : '#a9c8f0',
+		match: dark ? '#8f2474' : '#f3a6de',
+		rest: dark ? '#2b2f37' : '#e3e6ea',
 		python: dark ? look(32, 14, 52, 31) : look(40, 12, 92, 74),
 		native: dark ? look(212, 16, 38, 34) : look(210, 14, 62, 80),
 		inlined: dark ? look(180, 12, 32, 30) : look(176, 12, 42, 80),
 		special: dark ? look(220, 0, 5, 33) : look(220, 0, 8, 82),
 		thread: dark ? look(268, 8, 24, 36) : look(268, 8, 45, 86),
 	};
-	fills = {hatch: tile(8, c => {
-		c.lineWidth = 1.6;
-		for (const x of [-8, 0, 8]) {
-			c.moveTo(x - 2, 10);
-			c.lineTo(x + 10, -2);
-		}
-		c.stroke();
-	}), dots: tile(6, c => c.fillRect(2, 2, 2, 2))};
+	fills = {
+		hatch: tile(8,
+			c => {
+				c.lineWidth = 1.6;
+				for (const x of [-8, 0, 8]) {
+					c.moveTo(x - 2, 10);
+					c.lineTo(x + 10, -2);
+				}
+				c.stroke();
+			}),
+		dots: tile(6, c => c.fillRect(2, 2, 2, 2))
+	};
 }
 
 function tile(size, paint) {
@@ -55,7 +64,8 @@ function shade(f) {
 	for (let i = 0; i < key.length; i++)
 		h = (h * 31 + key.charCodeAt(i)) | 0;
 	h = (h ^ h >>> 15) >>> 0;
-	f.colour = `hsl(${look.hue + (h % 1000 / 500 - 1) * look.spread} ${look.saturation}% ${look.light + (h / 1000 % 1 - 0.5) * 7}%)`;
+	const hue = look.hue + (h % 1000 / 500 - 1) * look.spread, light = look.light + (h / 1000 % 1 - 0.5) * 7;
+	f.colour = `hsl(${hue} ${look.saturation}% ${light}%)`;
 	f.colourOf = colours;
 	return f.colour;
 }
@@ -65,12 +75,13 @@ const width = () => canvas.clientWidth || 1;
 // Rows to show: the zoomed box's ancestors, then everything below it that is wide enough to be seen.
 function relayout() {
 	path = [];
-	for (let i = state.zoom; ; i = shape.parent[i]) {
+	for (let i = state.zoom;; i = shape.parent[i]) {
 		path.unshift(i);
 		if (!i)
 			break;
 	}
-	const least = weights.total[state.zoom] / width() * CULL, from = state.zoom, inside = new Uint8Array(shape.n);
+	const least = weights.total[state.zoom] / width() * CULL, from = state.zoom,
+	      inside = new Uint8Array(shape.n);
 	let deepest = shape.depth[from];
 	inside[from] = 1;
 	for (let i = from + 1; i < shape.n; i++)
@@ -79,7 +90,7 @@ function relayout() {
 			deepest = Math.max(deepest, shape.depth[i]);
 		}
 	depthShown = deepest + 1;
-	$('space').style.height = Math.max(depthShown * ROW + 4, scroll.clientHeight) + 'px';
+	$('space').style.height = fullHeight() + 'px';
 	resize();
 }
 
@@ -93,8 +104,12 @@ function resize() {
 }
 
 // Rows count from the root; with the root at the bottom they are mirrored in the whole height.
-const rowTop = depth => (state.invert ? Math.max(depthShown * ROW + 4, scroll.clientHeight) - (depth + 1) * ROW : depth * ROW) - scroll.scrollTop;
-const rowAt = y => Math.floor((state.invert ? Math.max(depthShown * ROW + 4, scroll.clientHeight) - (y + scroll.scrollTop) : y + scroll.scrollTop) / ROW);
+const fullHeight = () => Math.max(depthShown * ROW + 4, scroll.clientHeight);
+const rowTop = depth => (state.invert ? fullHeight() - (depth + 1) * ROW : depth * ROW) - scroll.scrollTop;
+function rowAt(y) {
+	const from = y + scroll.scrollTop;
+	return Math.floor((state.invert ? fullHeight() - from : from) / ROW);
+}
 
 function fit(label, room) {
 	const chars = Math.floor(room / charWidth);
@@ -118,7 +133,7 @@ function box(node, x, y, w, faded) {
 		}
 	}
 	if (w > 26) {
-		const label = fit(f ? f.label && f.labelLines === state.lines ? f.label : cacheLabel(f) : 'all', w - 12);
+		const label = fit(f ? cachedLabel(f) : 'all', w - 12);
 		ctx.fillStyle = colours.text;
 		if (label)
 			ctx.fillText(label, x + 7, y + ROW / 2, w - 9);
@@ -128,7 +143,8 @@ function box(node, x, y, w, faded) {
 		ctx.strokeStyle = colours.edge;
 		ctx.strokeRect(x + 0.5, y + 0.5, room - 1, ROW - 2);
 	}
-	if (node === selected && (document.activeElement === canvas || selected) || node === hover && hover) {
+	if (node === selected && (document.activeElement === canvas || selected) ||
+		node === hover && hover) {
 		ctx.strokeStyle = colours.edge;
 		ctx.lineWidth = node === selected ? 2 : 1;
 		ctx.strokeRect(x + 1, y + 1, Math.max(room - 2, 1), ROW - 3);
@@ -136,9 +152,12 @@ function box(node, x, y, w, faded) {
 	}
 }
 
-function cacheLabel(f) {
-	f.labelLines = state.lines;
-	return f.label = labelOf(f);
+function cachedLabel(f) {
+	if (f.labelLines !== state.lines) {
+		f.labelLines = state.lines;
+		f.label = labelOf(f);
+	}
+	return f.label;
 }
 
 // What is too narrow for a box of its own: one dotted strip for the rest of a row.
@@ -165,7 +184,8 @@ function draw() {
 	if (!whole)
 		return;
 	const seen = y => y > -ROW && y < h;
-	path.forEach((node, depth) => seen(rowTop(depth)) && box(node, 0, rowTop(depth), w, depth < path.length - 1));
+	path.forEach((node, depth) => seen(rowTop(depth)) &&
+				      box(node, 0, rowTop(depth), w, depth < path.length - 1));
 	const stack = [state.zoom];
 	while (stack.length) {
 		const node = stack.pop(), y = rowTop(shape.depth[node] + 1);
@@ -174,7 +194,8 @@ function draw() {
 		for (let c = start[node]; c < start[node + 1]; c++) {
 			const i = child[c], x = (left[i] - origin) * scale, wide = total[i] * scale;
 			if (wide < CULL) { // they are sorted: so are all that follow
-				const last = child[start[node + 1] - 1], end = (left[last] + total[last] - origin) * scale;
+				const last = child[start[node + 1] - 1],
+				      end = (left[last] + total[last] - origin) * scale;
 				if (end - x >= 1 && seen(y))
 					rest(x, y, end - x);
 				break;
@@ -209,4 +230,3 @@ function nodeAt(px, py) {
 	}
 	return node;
 }
-

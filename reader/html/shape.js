@@ -1,9 +1,10 @@
-// data -> shape (boxes: equal functions below equal boxes are one) -> weights (one measure) -> rows of the table.
-// Every tree is in topological order (a parent's index is smaller), so sums are one loop backwards.
+// data -> shape (boxes: equal functions below equal boxes are one) -> weights (one measure) -> rows of the
+// table. Every tree is in topological order (a parent's index is smaller), so sums are one loop backwards.
 
 // The boxes: data nodes with equal functions below equal boxes are one.
 function shapeOf(lines) {
-	const fns = functionsOf(data.frames, lines), of = new Int32Array(data.n), parent = [0], fn = [-1], depth = [0], first = [0];
+	const fns = functionsOf(data.frames, lines), of = new Int32Array(data.n), parent = [0], fn = [-1],
+	      depth = [0], first = [0];
 	const children = new Map();
 	for (let i = 1; i < data.n; i++) {
 		const p = of[data.parent[i]], f = fns.of[data.frame[i]], key = p * fns.list.length + f;
@@ -17,11 +18,19 @@ function shapeOf(lines) {
 		}
 		of[i] = id;
 	}
-	return {fns, of, n: parent.length, parent: Int32Array.from(parent), fn: Int32Array.from(fn),
-		depth: Int32Array.from(depth), first: Int32Array.from(first)};
+	return {
+		fns,
+		of,
+		n: parent.length,
+		parent: Int32Array.from(parent),
+		fn: Int32Array.from(fn),
+		depth: Int32Array.from(depth),
+		first: Int32Array.from(first)
+	};
 }
 
-// One measure on a shape: self, total, children (largest first) and each box's left edge, in units of the measure.
+// One measure on a shape: self, total, children (largest first) and each box's left edge, in units of the
+// measure.
 function weigh(shape, word) {
 	const {n, parent} = shape, self = new Float64Array(n), column = data.self[word];
 	for (let i = 0; i < data.n; i++)
@@ -53,8 +62,9 @@ function weigh(shape, word) {
 	return {self, total, start, child, left};
 }
 
-// Table rows, as `--by function` makes them: the kind does not matter, a thread as root frame is none.  Total counts once
-// per stack, so that recursion does not count twice: a walk in pre-order with a count of open boxes for each row.
+// Table rows, as `--by function` makes them: the kind does not matter, a thread as root frame is none.
+// Total counts once per stack, so that recursion does not count twice: a walk in pre-order with a count of
+// open boxes for each row.
 function aggregate(word, lines = false) {
 	const s = shapes(lines), w = weigh(s, word), rows = [], seen = new Map();
 	const rowOf = s.fns.list.map(frame => {
@@ -90,4 +100,3 @@ function aggregate(word, lines = false) {
 
 const made = {};
 const shapes = lines => made[lines] || (made[lines] = shapeOf(lines));
-

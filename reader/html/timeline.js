@@ -1,5 +1,6 @@
-// Memory and CPU over the recording's time: live bytes as an area, resident ones as a dashed line, CPU as bars below.
-// Points are [time, live, resident, CPU used since the point before], at most a thousand (out_html.c).
+// Memory and CPU over the recording's time: live bytes as an area, resident ones as a dashed line, CPU as
+// bars below. Points are [time, live, resident, CPU used since the point before], at most a thousand
+// (out_html.c).
 
 const timeline = $('timeline'), HEIGHT = 64, CPU_HEIGHT = 18;
 
@@ -30,10 +31,13 @@ function drawTimeline() {
 	const points = meta.timeline;
 	if (points.length < 2)
 		return;
-	const c = timeline.getContext('2d'), w = timeline.clientWidth, first = points[0][0], span = points[points.length - 1][0] - first || 1;
-	const most = Math.max(...points.map(p => Math.max(p[1], p[2])), 1), busiest = Math.max(...points.map((p, i) => load(i)), 1);
+	const c = timeline.getContext('2d'), w = timeline.clientWidth, first = points[0][0],
+	      span = points[points.length - 1][0] - first || 1;
+	const most = Math.max(...points.map(p => Math.max(p[1], p[2])), 1),
+	      busiest = Math.max(...points.map((p, i) => load(i)), 1);
 	const has = {memory: points.some(p => p[1] || p[2]), cpu: points.some(p => p[3])};
-	const floor = has.cpu ? HEIGHT - CPU_HEIGHT - 3 : HEIGHT, x = p => (p[0] - first) / span * w, y = v => floor - v / most * (floor - 14);
+	const floor = has.cpu ? HEIGHT - CPU_HEIGHT - 3 : HEIGHT, x = p => (p[0] - first) / span * w,
+	      y = v => floor - v / most * (floor - 14);
 	timeline.width = Math.round(w * ratio);
 	timeline.height = HEIGHT * ratio;
 	c.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -42,7 +46,11 @@ function drawTimeline() {
 		c.fillStyle = colours.area;
 		c.beginPath();
 		c.moveTo(0, floor);
-		points.forEach((p, i) => { if (i) c.lineTo(x(p), y(points[i - 1][1])); c.lineTo(x(p), y(p[1])); });
+		points.forEach((p, i) => {
+			if (i)
+				c.lineTo(x(p), y(points[i - 1][1]));
+			c.lineTo(x(p), y(p[1]));
+		});
 		c.lineTo(w, floor);
 		c.fill();
 		c.strokeStyle = colours.text;
@@ -94,12 +102,19 @@ function wireTimeline() {
 		return;
 	const top = Math.max(...meta.timeline.map(p => p[1]));
 	$('time').hidden = false;
-	timeline.setAttribute('aria-label', `Timeline: ${amount(meta.duration_ns, 'ns')}; most live memory ${amount(top, 'bytes')}` +
-		(meta.peak_time_ns ? ` at ${amount(meta.peak_time_ns, 'ns')}` : ''));
+	timeline.setAttribute('aria-label',
+		`Timeline: ${amount(meta.duration_ns, 'ns')}; most live memory ${amount(top, 'bytes')}` +
+			(meta.peak_time_ns ? ` at ${amount(meta.peak_time_ns, 'ns')}` : ''));
 	timeline.onmousemove = e => {
-		const at = nearestPoint(timeAt(e.clientX - timeline.getBoundingClientRect().left)), p = meta.timeline[at];
-		showTip(amount(p[0], 'ns'), [[`live ${amount(p[1], 'bytes')}`, 'value'], [p[2] ? `resident ${amount(p[2], 'bytes')}` : '', 'value'],
-			[`CPU ${load(at).toFixed(2)}`, '']], e.clientX, e.clientY);
+		const at = nearestPoint(timeAt(e.clientX - timeline.getBoundingClientRect().left)),
+		      p = meta.timeline[at];
+		showTip(amount(p[0], 'ns'),
+			[
+				[`live ${amount(p[1], 'bytes')}`, 'value'],
+				[p[2] ? `resident ${amount(p[2], 'bytes')}` : '', 'value'],
+				[`CPU ${load(at).toFixed(2)}`, '']
+			],
+			e.clientX, e.clientY);
 	};
 	timeline.onmouseleave = () => { $('tip').hidden = true; };
 	new ResizeObserver(drawTimeline).observe(timeline);

@@ -2,8 +2,21 @@
 
 // ---- state --------------------------------------------------------------------------------------
 
-const state = {measure: meta.measure, search: '', view: 'flame', invert: false, lines: false, zoom: 0, sort: 'self', up: false, rows: 200};
-let shape, weights, measure, selected = 0, matches = null, matched = [], matchAt = -1, path = [0], depthShown = 1, hover = 0;
+const state = {
+	measure: meta.measure,
+	search: '',
+	view: 'flame',
+	invert: false,
+	lines: false,
+	zoom: 0,
+	sort: 'self',
+	up: false,
+	rows: 200
+};
+let shape, weights, measure;               // what is shown
+let path = [0], depthShown = 1;            // the zoomed box and its ancestors; rows
+let selected = 0, hover = 0;               // boxes
+let matches = null, matched = [], matchAt = -1; // by function; boxes, the largest first; where n and N are
 
 function readHash() {
 	const h = new URLSearchParams(location.hash.slice(1));
@@ -38,7 +51,8 @@ function reshape() {
 }
 
 function reweigh() {
-	measure = meta.measures.find(m => m.word === state.measure) || {word: '', unit: 'count', text: 'nothing', total: 0};
+	measure = meta.measures.find(m => m.word === state.measure) ||
+		  {word: '', unit: 'count', text: 'nothing', total: 0};
 	weights = weigh(shape, measure.word);
 	if (!weights.total[state.zoom])
 		state.zoom = 0;
@@ -78,12 +92,16 @@ function search() {
 	matches = new Uint8Array(shape.fns.list.length);
 	shape.fns.list.forEach((frame, f) => {
 		const {name, file, module} = data.frames[frame];
-		matches[f] = re.test(name) || re.test(file) || re.test(module) || re.test(labelOf(data.frames[frame])) ? 1 : 0;
+		matches[f] = re.test(name) || re.test(file) || re.test(module) ||
+					     re.test(labelOf(data.frames[frame]))
+				     ? 1
+				     : 0;
 	});
 	const sum = sumMatches(state.zoom);
 	matched = sum.nodes.sort((a, b) => weights.total[b] - weights.total[a]);
 	$('matched').textContent = `${percent(sum.total, weights.total[state.zoom])} matched` +
-		(good ? '' : ' (as plain text)') + `, ${sum.nodes.length.toLocaleString('en-US')} boxes`;
+				   (good ? '' : ' (as plain text)') +
+				   `, ${sum.nodes.length.toLocaleString('en-US')} boxes`;
 }
 
 function sumMatches(root) {
@@ -126,7 +144,9 @@ const nameOf = node => node ? labelOf(frameOf(node)) : 'all';
 
 function describe(node) {
 	const {total, self} = weights, whole = total[0];
-	return `${nameOf(node)}: ${amount(total[node], measure.unit)}, ${percent(total[node], whole)}; self ${amount(self[node], measure.unit)}, ${percent(self[node], whole)}`;
+	return `${nameOf(node)}: ${amount(total[node], measure.unit)}, ${
+		percent(total[node],
+			whole)}; self ${amount(self[node], measure.unit)}, ${percent(self[node], whole)}`;
 }
 
 const say = text => { $('status').textContent = text; };
@@ -149,13 +169,18 @@ function showTip(heading, lines, x, y) {
 }
 
 function tip(node, x, y) {
-	const f = frameOf(node), total = weights.total[node], self = weights.self[node], whole = weights.total[0];
+	const f = frameOf(node), total = weights.total[node], self = weights.self[node],
+	      whole = weights.total[0];
 	const zoomed = state.zoom ? `, of the zoom ${percent(total, weights.total[state.zoom])}` : '';
-	showTip(f ? clean(f.name || '(no name)') : 'all', [
-		[`total ${exact(total, measure.unit)} ${percent(total, whole)}${zoomed}`, 'value'],
-		[`self ${exact(self, measure.unit)} ${percent(self, whole)}`, 'value'],
-		[f && f.file ? clean(placeOf(f)) : '', ''], [f ? clean(f.module) : '', ''], [f ? f.kind : '', ''],
-	], x, y);
+	showTip(f ? clean(f.name || '(no name)') : 'all',
+		[
+			[`total ${exact(total, measure.unit)} ${percent(total, whole)}${zoomed}`, 'value'],
+			[`self ${exact(self, measure.unit)} ${percent(self, whole)}`, 'value'],
+			[f && f.file ? clean(placeOf(f)) : '', ''],
+			[f ? clean(f.module) : '', ''],
+			[f ? f.kind : '', ''],
+		],
+		x, y);
 }
 
 function crumbs() {
@@ -188,7 +213,8 @@ function facts() {
 	if (meta.duration_ns)
 		list.push(`${amount(meta.duration_ns, 'ns')} recorded`);
 	if (meta.process_count)
-		list.push(`${meta.process_count} process${meta.process_count > 1 ? 'es' : ''}, ${meta.thread_count} thread${meta.thread_count > 1 ? 's' : ''}`);
+		list.push(`${meta.process_count} process${meta.process_count > 1 ? 'es' : ''}, ${
+			meta.thread_count} thread${meta.thread_count > 1 ? 's' : ''}`);
 	if (meta.command)
 		list.push(clean(meta.command));
 	list.push(`lode ${meta.lode}`);
@@ -198,11 +224,15 @@ function facts() {
 function notices() {
 	const list = meta.notices.map(n => n.text), ul = $('notices');
 	if (meta.folded_nodes)
-		list.unshift(`${meta.folded_nodes.toLocaleString('en-US')} boxes below ${(meta.folded_below * 100).toPrecision(2)} % of every measure are folded into "(other)" to keep this page small.`);
+		list.unshift(`${meta.folded_nodes.toLocaleString('en-US')} boxes below ${
+			(meta.folded_below * 100)
+				.toPrecision(
+					2)} % of every measure are folded into "(other)" to keep this page small.`);
 	if (meta.truncated)
 		list.unshift('The recording ended early or was damaged: this is what could be read.');
 	if (meta.lost_events || meta.lost_samples)
-		list.unshift(`Lost while recording: ${meta.lost_events.toLocaleString('en-US')} events, ${meta.lost_samples.toLocaleString('en-US')} samples.`);
+		list.unshift(`Lost while recording: ${meta.lost_events.toLocaleString('en-US')} events, ${
+			meta.lost_samples.toLocaleString('en-US')} samples.`);
 	if (!meta.measures.length)
 		list.unshift('Nothing was recorded: every measure is zero.');
 	for (const text of list) {
@@ -214,7 +244,13 @@ function notices() {
 }
 
 function legend() {
-	const words = {native: 'native: cool, plain', inlined: 'inlined: hatched', python: 'Python: warm, bar at the left', special: 'special: dotted', thread: 'thread or process'};
+	const words = {
+		native: 'native: cool, plain',
+		inlined: 'inlined: hatched',
+		python: 'Python: warm, bar at the left',
+		special: 'special: dotted',
+		thread: 'thread or process'
+	};
 	const used = new Set(data.frames.slice(0, -1).map(f => f.kind)), list = $('legend');
 	list.textContent = '';
 	const page = ctx;
@@ -227,7 +263,10 @@ function legend() {
 		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
 		ctx.fillStyle = shade({kind, file: '', module: '', name: kind});
 		ctx.fillRect(0, 0, 28, 14);
-		ctx.fillStyle = kind === 'inlined' ? fills.hatch : kind === 'special' ? fills.dots : kind === 'python' ? colours.bar : 'transparent';
+		ctx.fillStyle = kind === 'inlined'   ? fills.hatch
+				: kind === 'special' ? fills.dots
+				: kind === 'python'  ? colours.bar
+						     : 'transparent';
 		ctx.fillRect(0, 0, kind === 'python' ? 3 : 28, 14);
 		li.append(c, words[kind]);
 		list.append(li);
@@ -238,16 +277,24 @@ function legend() {
 // ---- table --------------------------------------------------------------------------------------
 
 function table() {
-	const order = {self: (a, b) => a.self - b.self || a.total - b.total, total: (a, b) => a.total - b.total || a.self - b.self,
-		name: (a, b) => a.name < b.name ? 1 : a.name > b.name ? -1 : a.self - b.self}[state.sort];
+	const order = {
+		self: (a, b) => a.self - b.self || a.total - b.total,
+		total: (a, b) => a.total - b.total || a.self - b.self,
+		name: (a, b) => a.name < b.name	  ? 1
+				: a.name > b.name ? -1
+						  : a.self - b.self
+	}[state.sort];
 	let rows = aggregate(measure.word, state.lines);
 	if (matches)
 		rows = rows.filter(r => r.fns.some(fn => matches[fn]));
 	rows.sort((a, b) => state.up ? order(a, b) : order(b, a));
-	$('top-caption').textContent = `${rows.length.toLocaleString('en-US')} functions${matches ? ' that match' : ''}, by ${measure.text}; a function's total counts recursion once.`;
+	$('top-caption').textContent =
+		`${rows.length.toLocaleString('en-US')} functions${matches ? ' that match' : ''}, by ${
+			measure.text}; a function's total counts recursion once.`;
 	for (const b of document.querySelectorAll('[data-sort]'))
 		if (b.dataset.sort === state.sort)
-			b.parentNode.setAttribute('aria-sort', state.up === (state.sort === 'name') ? 'descending' : 'ascending');
+			b.parentNode.setAttribute('aria-sort',
+				state.up === (state.sort === 'name') ? 'descending' : 'ascending');
 		else
 			b.parentNode.removeAttribute('aria-sort');
 	const body = $('rows'), whole = weights.total[0];
@@ -266,7 +313,8 @@ function table() {
 		b.textContent = clean(r.name || '(no name)');
 		b.title = 'Show in the flame graph';
 		b.onclick = () => {
-			$('search').value = state.search = '^' + r.name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&') + '$';
+			$('search').value = state.search =
+				'^' + r.name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&') + '$';
 			state.view = 'flame';
 			update();
 		};
@@ -330,7 +378,10 @@ function update() {
 	}
 	crumbs();
 	writeHash();
-	canvas.setAttribute('aria-label', `Flame graph of ${measure.text}, ${amount(measure.total, measure.unit)}; the table of functions holds the same numbers`);
+	canvas.setAttribute('aria-label',
+		`Flame graph of ${measure.text}, ${
+			amount(measure.total,
+				measure.unit)}; the table of functions holds the same numbers`);
 }
 
 function setMeasure(word) {
@@ -411,13 +462,25 @@ function arrow(key) {
 }
 
 const keys = {
-	'/': () => { $('search').focus(); $('search').select(); },
-	n: () => nextMatch(1), N: () => nextMatch(-1),
-	i: () => { state.invert = !state.invert; update(); toRoot(); },
+	'/': () => {
+		$('search').focus();
+		$('search').select();
+	},
+	n: () => nextMatch(1),
+	N: () => nextMatch(-1),
+	i: () => {
+		state.invert = !state.invert;
+		update();
+		toRoot();
+	},
 	l: () => setLines(!state.lines),
-	m: () => stepMeasure(1), M: () => stepMeasure(-1),
-	1: () => setView('flame'), 2: () => setView('top'),
-	0: escape, Escape: escape, d: setTheme,
+	m: () => stepMeasure(1),
+	M: () => stepMeasure(-1),
+	1: () => setView('flame'),
+	2: () => setView('top'),
+	0: escape,
+	Escape: escape,
+	d: setTheme,
 	Backspace: () => state.zoom && zoomTo(shape.parent[state.zoom]),
 	'?': () => $('help').showModal(),
 };
@@ -450,7 +513,10 @@ function onKey(e) {
 }
 
 function wire() {
-	const point = e => { const r = canvas.getBoundingClientRect(); return nodeAt(e.clientX - r.left, e.clientY - r.top); };
+	const point = e => {
+		const r = canvas.getBoundingClientRect();
+		return nodeAt(e.clientX - r.left, e.clientY - r.top);
+	};
 	let timer;
 	document.addEventListener('keydown', onKey);
 	$('measure').onchange = e => setMeasure(e.target.value);
@@ -459,10 +525,16 @@ function wire() {
 	$('invert').onclick = keys.i;
 	$('lines').onclick = keys.l;
 	$('ask').onclick = keys['?'];
-	$('more').onclick = () => { state.rows += 500; table(); };
+	$('more').onclick = () => {
+		state.rows += 500;
+		table();
+	};
 	$('search').oninput = e => {
 		clearTimeout(timer);
-		timer = setTimeout(() => { state.search = e.target.value; update(); }, 80);
+		timer = setTimeout(() => {
+			state.search = e.target.value;
+			update();
+		}, 80);
 	};
 	for (const b of document.querySelectorAll('[data-sort]'))
 		b.onclick = () => {
@@ -482,12 +554,32 @@ function wire() {
 		else
 			tip(node, e.clientX, e.clientY);
 	};
-	canvas.onmouseleave = () => { $('tip').hidden = true; hover = 0; draw(); };
-	canvas.onclick = e => { const node = point(e); if (node >= 0) zoomTo(node); };
-	scroll.onscroll = () => { $('tip').hidden = true; draw(); };
-	addEventListener('hashchange', () => { readHash(); $('search').value = state.search; reshape(); reweigh(); update(); });
+	canvas.onmouseleave = () => {
+		$('tip').hidden = true;
+		hover = 0;
+		draw();
+	};
+	canvas.onclick = e => {
+		const node = point(e);
+		if (node >= 0)
+			zoomTo(node);
+	};
+	scroll.onscroll = () => {
+		$('tip').hidden = true;
+		draw();
+	};
+	addEventListener('hashchange', () => {
+		readHash();
+		$('search').value = state.search;
+		reshape();
+		reweigh();
+		update();
+	});
 	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
-	new ResizeObserver(() => { if (state.view === 'flame') relayout(); }).observe(scroll);
+	new ResizeObserver(() => {
+		if (state.view === 'flame')
+			relayout();
+	}).observe(scroll);
 }
 
 async function start() {
@@ -509,17 +601,27 @@ async function start() {
 	wireTimeline();
 	update();
 	toRoot();
-	say(meta.measures.length ? 'Click a box to zoom into it; press ? for the keys.' : 'There is nothing to show.');
+	say(meta.measures.length ? 'Click a box to zoom into it; press ? for the keys.'
+				 : 'There is nothing to show.');
 	// For tests: the numbers that the page shows.
 	window.__lode = {
-		meta, state,
+		meta,
+		state,
 		totals: word => weigh(shapes(false), word).total[0],
 		without_stack: word => weigh(shapes(false), word).self[0],
 		aggregate: (word, lines) => aggregate(word, lines),
 		matched: () => $('matched').textContent,
-		boxes: () => shape.n, zoomTo, nodeAt, describe,
+		boxes: () => shape.n,
+		zoomTo,
+		nodeAt,
+		describe,
 		rowTop,
-		find: name => { for (let i = 1; i < shape.n; i++) if (frameOf(i).name === name) return i; return -1; },
+		find: name => {
+			for (let i = 1; i < shape.n; i++)
+				if (frameOf(i).name === name)
+					return i;
+			return -1;
+		},
 	};
 }
 
