@@ -47,6 +47,7 @@ struct pack {
 	uint64_t sequence_last;
 	uint64_t last_time;
 	uint64_t events;
+	uint64_t created_unix_ns; /* of the oldest input */
 	struct clock_pair first, last; /* of the inputs so far */
 	bool has_clock, is_damaged;
 };
@@ -167,7 +168,7 @@ static int write_block(struct pack *p, const struct lode_block *b, const void *p
 		.payload = b->payload,
 		.flags = b->flags,
 		.stream = b->stream ? b->stream + p->stream_base : 0,
-		.sequence = b->sequence + p->sequence_base,
+		.sequence = b->sequence ? b->sequence + p->sequence_base : 0,
 		.first_time = b->first_time,
 		.last_time = b->is_open ? p->last_time : b->last_time,
 		.node_base = b->node_base,
@@ -207,21 +208,19 @@ static int pack_block(struct pack *p, struct lode_source *s, const struct lode_b
 /* A log's header counts what was lost; in a packed file a record says it. */
 static int pack_losses(struct pack *p, const struct lode_source *s)
 {
-	uint64_t events, samples, python_dropped;
-	uint32_t first_errno;
+	struct lode_lane_losses lost;
 	struct lode_lane_writer *own = lode_alloc(sizeof *own);
 
-	lode_source_lost(s, &events, &samples, &python_dropped, &first_errno);
+	lode_source_lost(s, &lost.events, &lost.samples, &lost.python_dropped, &lost.first_errno);
 	lode_lane_begin_at(own, 0, p->last_time);
-	lode_lane_lost(own, events, samples, first_errno);
+	lode_lane_lost(own, &lost);
 	struct lode_block b = {
 		.payload = LODE_PAYLOAD_RECORDS,
 		.flags = LODE_HAS_DEFINITIONS,
-		.sequence = p->sequence_last - p->sequence_base + 1,
 		.first_time = p->last_time,
 		.last_time = p->last_time,
 	};
-	int r = events || samples ? write_block(p, &b, own->bytes, own->used) : 0;
+	int r = lost.events || lost.samples || lost.python_dropped ? write_block(p, &b, own->bytes, own->used) : 0;
 	free(own);
 	return r;
 }
@@ -235,6 +234,9 @@ static int pack_input(struct pack *p, const char *path)
 
 	if (lode_source_open(path, &s) < 0)
 		return -1;
+	uint64_t created = lode_source_created_unix_ns(s);
+	if (!p->created_unix_ns || created < p->created_unix_ns)
+		p->created_unix_ns = created;
 	const struct lode_block *blocks = lode_source_blocks(s, &n);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = pack_block(p, s, &blocks[i], &payload);
@@ -288,6 +290,7 @@ static int pack_into(struct pack *p, const struct pack_options *o, const struct 
 	size_t i = 0;
 	while (i < files->count && pack_input(p, files->items[i]) == 0)
 		i++;
+	lode_packed_set_created(&p->out, p->created_unix_ns);
 	int r = i == files->count ? lode_packed_close(&p->out) : 0;
 	if (i == files->count && r == 0 && rename(part, path) == 0) {
 		status = p->is_damaged ? LODE_STATUS_INPUT : LODE_STATUS_OK;

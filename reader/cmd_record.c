@@ -44,7 +44,6 @@ struct recording {
 	char words[256];
 	char path[4096];      /* as the user would type it */
 	uint64_t started_ns, duration_ns;
-	uint64_t lost_events, lost_samples;
 	bool is_closed;
 };
 
@@ -208,8 +207,6 @@ static void close_recording(struct recording *r)
 	note_what_is_missing(r);
 	lode_collect_finish(c);
 	r->duration_ns = lode_monotonic_ns() - r->started_ns;
-	r->lost_events = c->log->lost_events;
-	r->lost_samples = c->log->lost_samples;
 	int error = c->is_broken ? 0 : lode_packed_close(&r->file);
 	if (error < 0) {
 		c->is_broken = true;
@@ -313,7 +310,7 @@ static void print_summary(const struct recording *r)
 	fprintf(stderr, "lode: %s: %s, %s, %s events, %s samples, %s lost", r->path,
 		lode_format_bytes(size, (int64_t)r->file.bytes), lode_format_ns(time, (int64_t)r->duration_ns),
 		lode_format_count(events, (int64_t)c->events), lode_format_count(samples, (int64_t)c->samples),
-		lode_format_count(lost, (int64_t)(r->lost_events + r->lost_samples)));
+		lode_format_count(lost, (int64_t)(c->lost_events + c->lost_samples)));
 	if (live >= 0)
 		fprintf(stderr, ", peak %s", lode_format_bytes(peak, live));
 	if (c->rss_peak_bytes)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,22 +23,30 @@ static int make_log(struct lode_collect *c, const char *path, bool force)
 	c->log_fd = lode_create_file(path, force);
 	if (c->log_fd < 0)
 		return -errno;
+	struct lode_log_header h = {
+		.file = {
+			.version = LODE_FORMAT_VERSION,
+			.kind = LODE_FILE_LOG,
+			.header_bytes = LODE_LOG_HEADER_BYTES,
+			.segment_bytes = LODE_SEGMENT_BYTES,
+			.created_unix_ns = lode_realtime_ns(),
+		},
+		.recorder_pid = (uint32_t)getpid(),
+	};
+	memcpy(h.file.magic, LODE_MAGIC, sizeof h.file.magic);
 	int r = posix_fallocate(c->log_fd, 0, LODE_LOG_HEADER_BYTES);
-	if (r != 0)
-		return -r;
-	c->log = mmap(NULL, LODE_LOG_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, c->log_fd, 0);
-	if (c->log == MAP_FAILED) {
-		c->log = NULL;
-		return -errno;
-	}
-	memcpy(c->log->file.magic, LODE_MAGIC, sizeof c->log->file.magic);
-	c->log->file.version = LODE_FORMAT_VERSION;
-	c->log->file.kind = LODE_FILE_LOG;
-	c->log->file.header_bytes = LODE_LOG_HEADER_BYTES;
-	c->log->file.segment_bytes = LODE_SEGMENT_BYTES;
-	c->log->file.created_unix_ns = lode_realtime_ns();
-	c->log->recorder_pid = (uint32_t)getpid();
-	return 0;
+	if (r == 0 && pwrite(c->log_fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
+		r = errno ? errno : EIO;
+	return -r;
+}
+
+/* The header as it is now; all zero when the program has spoiled the file. */
+static struct lode_log_header read_log_header(const struct lode_collect *c)
+{
+	struct lode_log_header h;
+	if (pread(c->log_fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
+		return (struct lode_log_header){ 0 };
+	return h;
 }
 
 enum lode_packed_status lode_collect_init(struct lode_collect *c, struct lode_packed *out, const char *log_path,
@@ -121,13 +128,12 @@ static bool append(struct lode_collect *c, const struct lode_block_header *h, co
 /* The recorder's own records so far become a block. */
 static void append_own(struct lode_collect *c)
 {
-	struct lode_block_header h = {
+	struct lode_block_header h = { /* sequence 0: it never was a segment */
 		.payload = LODE_PAYLOAD_RECORDS,
 		.flags = LODE_HAS_DEFINITIONS,
 		.first_time = c->own->first_time,
 		.last_time = c->own->last_time,
 		.pid = c->own->pid,
-		.sequence = __atomic_add_fetch(&c->log->next_sequence, 1, __ATOMIC_RELAXED),
 	};
 	append(c, &h, c->own->bytes, (uint32_t)c->own->used);
 	lode_lane_begin(c->own, c->own->pid);
@@ -198,7 +204,7 @@ static void meet_stream(struct lode_collect *c, const struct lode_segment_header
 
 static void meet_segments(struct lode_collect *c)
 {
-	uint32_t n = __atomic_load_n(&c->log->next_segment, __ATOMIC_ACQUIRE);
+	uint32_t n = read_log_header(c).next_segment;
 	struct stat st;
 	/* the count is the program's to spoil: no more than the file holds */
 	if (n == c->seen || fstat(c->log_fd, &st) != 0)
@@ -330,7 +336,9 @@ size_t lode_collect_live(const struct lode_collect *c)
 
 void lode_collect_stop(struct lode_collect *c)
 {
-	__atomic_store_n(&c->log->control, LODE_CONTROL_STOP, __ATOMIC_RELEASE);
+	const uint32_t control = LODE_CONTROL_STOP;
+	if (pwrite(c->log_fd, &control, sizeof control, offsetof(struct lode_log_header, control)) < 0)
+		lode_warn("cannot write '%s': %s; the program's agents go on recording", c->log_path, strerror(errno));
 }
 
 void lode_collect_notice(struct lode_collect *c, unsigned severity, const char *text)
@@ -356,9 +364,10 @@ void lode_collect_finish(struct lode_collect *c)
 		c->live[i].is_over = true;
 	bury_streams(c);
 
-	uint64_t events = __atomic_load_n(&c->log->lost_events, __ATOMIC_RELAXED);
-	uint64_t samples = __atomic_load_n(&c->log->lost_samples, __ATOMIC_RELAXED);
-	lode_lane_lost(c->own, events, samples, c->log->first_errno);
+	struct lode_log_header h = read_log_header(c);
+	c->lost_events = h.lost_events;
+	c->lost_samples = h.lost_samples;
+	lode_lane_lost(c->own, &(struct lode_lane_losses){ h.lost_events, h.lost_samples, h.first_errno, h.python_dropped });
 	lode_lane_clock(c->own);
 	append_own(c);
 }
@@ -367,8 +376,6 @@ void lode_collect_release(struct lode_collect *c)
 {
 	if (c->log_path && !c->is_broken)
 		unlink(c->log_path);
-	if (c->log)
-		munmap(c->log, LODE_LOG_HEADER_BYTES);
 	if (c->log_fd >= 0)
 		close(c->log_fd);
 	free(c->log_path);

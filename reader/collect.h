@@ -3,7 +3,7 @@
  *
  * A segment is handed back only when its block is on disk.  When the packed file cannot grow any more nothing is taken
  * from then on: the log keeps the rest, and the two files together are the recording.
- * Segments are read with pread, not mapped: whatever the program does to the file, the recorder gets an error code. */
+ * The log is read with pread, not mapped: whatever the program does to the file, the recorder gets an error code. */
 #ifndef LODE_COLLECT_H
 #define LODE_COLLECT_H
 
@@ -30,7 +30,6 @@ struct lode_collect {
 	struct lode_packed *out;
 	char *log_path; /* owned */
 	int log_fd;
-	struct lode_log_header *log; /* the header page, mapped */
 	uint32_t seen;               /* segments looked at so far */
 	struct lode_collect_segment *watched;
 	size_t watched_count, watched_room;
@@ -41,6 +40,7 @@ struct lode_collect {
 	uint64_t started_ns, next_look_ns, rss_peak_bytes;
 	uint64_t events, samples;
 	uint64_t streams; /* processes seen */
+	uint64_t lost_events, lost_samples; /* as the log says, after lode_collect_finish */
 	bool is_closing;  /* what is taken now stays in place: its owner may live */
 	bool is_broken;   /* the packed file cannot grow: error says why */
 	int error;

@@ -69,9 +69,10 @@ void lode_lane_exit(struct lode_lane_writer *l, uint32_t pid, uint32_t wait_stat
 	put_numbers(l, LODE_RECORD_EXIT, (uint64_t[]){ delta(l), pid, wait_status }, 3);
 }
 
-void lode_lane_lost(struct lode_lane_writer *l, uint64_t events, uint64_t samples, uint32_t first_errno)
+void lode_lane_lost(struct lode_lane_writer *l, const struct lode_lane_losses *lost)
 {
-	put_numbers(l, LODE_RECORD_LOST, (uint64_t[]){ events, samples, first_errno }, 3);
+	put_numbers(l, LODE_RECORD_LOST,
+		    (uint64_t[]){ lost->events, lost->samples, lost->first_errno, lost->python_dropped }, 4);
 }
 
 void lode_lane_notice(struct lode_lane_writer *l, unsigned severity, const char *text)

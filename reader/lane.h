@@ -15,6 +15,12 @@ struct lode_lane_writer {
 	uint32_t pid;
 };
 
+struct lode_lane_losses {
+	uint64_t events, samples;
+	uint32_t first_errno;
+	uint64_t python_dropped;
+};
+
 /* Starts an empty payload: LANE and CLOCK, at the present time. */
 void lode_lane_begin(struct lode_lane_writer *l, uint32_t pid);
 
@@ -31,7 +37,7 @@ static inline int lode_lane_is_full(const struct lode_lane_writer *l)
 void lode_lane_clock(struct lode_lane_writer *l);
 void lode_lane_rss(struct lode_lane_writer *l, uint32_t pid, uint64_t bytes);
 void lode_lane_exit(struct lode_lane_writer *l, uint32_t pid, uint32_t wait_status);
-void lode_lane_lost(struct lode_lane_writer *l, uint64_t events, uint64_t samples, uint32_t first_errno);
+void lode_lane_lost(struct lode_lane_writer *l, const struct lode_lane_losses *lost);
 void lode_lane_notice(struct lode_lane_writer *l, unsigned severity, const char *text); /* cut at 800 bytes */
 
 #endif

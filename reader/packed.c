@@ -202,6 +202,11 @@ int lode_packed_append(struct lode_packed *f, const struct lode_block_header *me
 	return 0;
 }
 
+void lode_packed_set_created(struct lode_packed *f, uint64_t unix_ns)
+{
+	(void)write_all(f->fd, &unix_ns, sizeof unix_ns, offsetof(struct lode_file_header, created_unix_ns));
+}
+
 int lode_packed_close(struct lode_packed *f)
 {
 	struct lode_trailer t = { .index_offset = f->bytes };

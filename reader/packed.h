@@ -36,6 +36,9 @@ enum lode_packed_status lode_packed_create(struct lode_packed *f, const char *pa
  * Returns 0 or -errno; the file is then as it was before. */
 int lode_packed_append(struct lode_packed *f, const struct lode_block_header *h, const void *raw, uint32_t raw_bytes);
 
+/* Says when the recording began, where that is not when the file was made. */
+void lode_packed_set_created(struct lode_packed *f, uint64_t unix_ns);
+
 /* Writes index and trailer and closes.  Returns 0 or -errno. */
 int lode_packed_close(struct lode_packed *f);
 

@@ -37,6 +37,13 @@ static bool is_runnable(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+static void copy(char *out, size_t n, const char *s)
+{
+	size_t length = strnlen(s, n - 1);
+	memcpy(out, s, length);
+	out[length] = 0;
+}
+
 /* As execvp(3): the first executable file along PATH; a name with a slash is itself.  Sets errno on failure. */
 static bool find(const char *name, char *out, size_t n)
 {
@@ -45,7 +52,7 @@ static bool find(const char *name, char *out, size_t n)
 	struct stat st;
 
 	if (strchr(name, '/') || !*name) {
-		snprintf(out, n, "%s", name);
+		copy(out, n, name);
 		if (stat(name, &st) != 0)
 			return false;
 		errno = EACCES;
@@ -58,7 +65,7 @@ static bool find(const char *name, char *out, size_t n)
 			return true;
 		was_denied |= stat(out, &st) == 0 && S_ISREG(st.st_mode);
 	}
-	snprintf(out, n, "%.*s", (int)(n - 1), name);
+	copy(out, n, name);
 	errno = was_denied ? EACCES : ENOENT;
 	return false;
 }

@@ -9,7 +9,7 @@ def answer(request, effort):
 
 def worker(number):
     effort = 40 if number == 2 else 5
-    for i in range(1500):
+    for i in range(6000):
         answer(b"request %d of worker %d; " % (i, number), effort * 20)
 
 

@@ -112,7 +112,7 @@ struct lode_block_header {
 	uint16_t codec;        /* enum lode_codec */
 	uint32_t flags;        /* enum lode_payload_flags */
 	uint32_t stream;
-	uint64_t sequence;
+	uint64_t sequence;     /* the segment's; 0: it never was one (the recorder's own stream) */
 	uint64_t first_time;
 	uint64_t last_time;
 	uint32_t raw_bytes;
@@ -252,7 +252,8 @@ enum lode_sample_flags {
  *   PYTHON        v version (0x030b07f0: as in sys.hexversion), s build: "shared", "static", ...
  *   RSS           v pid, v resident bytes
  *   EXIT          v pid, v wait status (as waitpid gives it)
- *   LOST          v lost events, v lost samples, v errno of the first failure: written by who closes the file
+ *   LOST          v lost events, v lost samples, v errno of the first failure, v Python parts of stacks that were
+ *                 dropped (may be absent): written by who closes the file
  *   FORK          v child's pid
  *   EXEC          s path
  */
