@@ -314,7 +314,7 @@ __attribute__((noinline)) void work_slow_probe(void)
 
 	unw_getcontext((unw_context_t *)&context);
 	walk(&slow, (uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa(),
-	     (uintptr_t)context.uc_mcontext.gregs[REG_RBP], false, stack_low, stack_high);
+	     *(uintptr_t *)__builtin_frame_address(0), false, stack_low, stack_high);
 	slow_first_flags = slow.u.flags;
 	lode_unwind_slow(&slow.u);
 	slow_depth = oracle(&context, slow_pcs, false) - 1;
@@ -499,9 +499,9 @@ static void each_loaded_object_is_a_module_with_a_table(void **state)
 	assert_non_null(m->table);
 	self[n] = '\0';
 	assert_string_equal(m->path, self);
-	m = lode_modules_find((uintptr_t)qsort);
+	m = lode_modules_find((uintptr_t)unw_set_caching_policy);
 	assert_non_null(m);
-	assert_non_null(strstr(m->path, "libc"));
+	assert_non_null(strstr(m->path, "libunwind.so"));
 	assert_int_equal(m->build_id_bytes, 20);
 	assert_null(lode_modules_find(16));
 	assert_null(lode_modules_find(UINTPTR_MAX));
@@ -801,17 +801,15 @@ static void assert_table_is_sound(const struct lode_unwind_table *t)
 	assert_int_equal(t->rules[t->count - 1].cfa, LODE_CFA_NONE);
 }
 
-/* This program's own image, moved, with bytes of it made wrong, up against unreadable memory. */
+/* Random programs, with a few bytes around them made wrong too, up against unreadable memory. */
 static void mutated_sections_are_read_in_bounds(void **state)
 {
-	const struct lode_module *m = lode_modules_find((uintptr_t)qsort);
 	size_t bytes = 65536;
 	uint8_t *memory = guarded_memory(bytes);
 	struct image i = { memory + bytes - 2048, 0 };
 	unsigned built = 0;
 
 	(void)state;
-	assert_non_null(m);
 	for (int round = 0; round < 20000; round++) {
 		struct lode_ehframe_input in = { .start = (uintptr_t)memory, .end = (uintptr_t)memory + bytes,
 						 .header = (uintptr_t)i.at, .segment_count = 1,
