@@ -215,21 +215,24 @@ static void load_symbols(struct lode_symbol_module *m)
 	free(v);
 }
 
-static const char *symbol_name(struct lode_symbol_module *m, uint64_t address)
+static struct symbol *symbol_at(struct lode_symbol_module *m, uint64_t address)
 {
 	struct symbol_table *t = &m->symbols;
-	struct symbol *s;
 	size_t i;
 
 	if (!m->has_symbols)
 		load_symbols(m);
 	i = lode_intervals_find(t->start, t->n_pieces, address);
-	if (i == t->n_pieces || t->id[i] == LODE_SYMINDEX_NONE)
-		return NULL;
-	s = &t->v[t->id[i]];
-	if (!s->shown)
-		s->shown = shown_name(m->owner, t->names + s->name);
-	return s->shown;
+	return i == t->n_pieces || t->id[i] == LODE_SYMINDEX_NONE ? NULL : &t->v[t->id[i]];
+}
+
+static const char *symbol_name(struct lode_symbol_module *m, uint64_t address)
+{
+	struct symbol *s = symbol_at(m, address);
+
+	if (s && !s->shown)
+		s->shown = shown_name(m->owner, m->symbols.names + s->name);
+	return s ? s->shown : NULL;
 }
 
 /* ---- units --------------------------------------------------------------------------------------- */
@@ -420,13 +423,17 @@ static const char *node_name(struct lode_symbol_module *m, struct lode_symindex 
 	return x->names[node];
 }
 
-/* The symbol says `space::f` where the function only says `f` (C++ without linkage names). */
-static const char *qualified_name(struct lode_symbol_module *m, uint64_t address, const char *name)
+/* A function that has no linkage name in the debug data (GCC's templates over local types) says only `f`; a symbol that
+ * starts in the same function says `space::f`. */
+static const char *qualified_name(struct lode_symbol_module *m, const struct lode_symindex *x, uint32_t node,
+				  uint64_t address, const char *name)
 {
-	const char *symbol = symbol_name(m, address);
-	const size_t a = symbol ? strlen(symbol) : 0, b = strlen(name);
+	const struct symbol *s = symbol_at(m, address);
+	uint32_t at = s ? lode_symindex_node_at(x, s->address) : LODE_SYMINDEX_NONE;
 
-	return a > b + 2 && !strcmp(symbol + a - b, name) && !strncmp(symbol + a - b - 2, "::", 2) ? symbol : name;
+	while (at != LODE_SYMINDEX_NONE && at != node)
+		at = x->nodes[at].parent;
+	return at == node ? symbol_name(m, address) : name;
 }
 
 static const char *name_without_node(struct lode_symbol_module *m, uint64_t address)
@@ -457,7 +464,7 @@ static size_t resolve_node(struct lode_symbol_module *m, struct lode_symindex *x
 			if (!frame.name)
 				frame.name = name_without_node(m, address);
 			else if (f->flags & LODE_SYMINDEX_LOCAL_NAME && f->parent == LODE_SYMINDEX_NONE)
-				frame.name = qualified_name(m, address, frame.name);
+				frame.name = qualified_name(m, x, node, address, frame.name);
 			frame.first_line = f->first_line;
 			frame.is_inlined = f->parent != LODE_SYMINDEX_NONE;
 			out[n] = frame;
