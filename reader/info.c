@@ -471,9 +471,28 @@ static void match_exits(struct lode_info *info)
 		if (!best)
 			continue;
 		best->exit_status = x->exits[i].status;
+		best->is_gone = true;
 		if (ns > best->end_ns)
 			best->end_ns = ns;
 	}
+}
+
+/* A process whose end nobody waited for: its main thread took leave, or an exec made a later stream of its pid. */
+static void find_gone(struct lode_info *info)
+{
+	struct lode_map last = { 0 };
+	for (size_t i = 0; i < info->process_count; i++) {
+		uint32_t *at = lode_map_put(&last, (uint64_t)info->processes[i].pid, (uint32_t)i);
+		if (info->processes[i].start_ns >= info->processes[*at].start_ns)
+			*at = (uint32_t)i;
+	}
+	for (size_t i = 0; i < info->process_count; i++) {
+		struct lode_info_process *p = &info->processes[i];
+		uint32_t thread = lode_map_get(&info->thread_of_key, key_of((uint32_t)i, (uint64_t)p->pid));
+		p->is_gone |= thread != LODE_MAP_NONE && info->threads[thread].has_exited;
+		p->is_gone |= lode_map_get(&last, (uint64_t)p->pid) != i;
+	}
+	lode_map_release(&last);
 }
 
 static void convert_process_times(struct lode_info *info)
@@ -493,6 +512,7 @@ static void convert_process_times(struct lode_info *info)
 		p->end_ns = time_of(info, (uint32_t)i, p->end_ticks);
 	}
 	match_exits(info);
+	find_gone(info);
 	for (size_t i = 0; i < info->process_count; i++)
 		if (info->processes[i].end_ns > info->duration_ns)
 			info->duration_ns = info->processes[i].end_ns;

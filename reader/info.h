@@ -25,6 +25,7 @@ struct lode_info_process { /* one stream */
 	uint64_t start_ns, end_ns;
 	uint64_t start_ticks, end_ticks;
 	int exit_status; /* as waitpid gives it; -1: unknown */
+	bool is_gone;    /* it is known to have ended, or become another image, at end_ns */
 	uint32_t python_version; /* sys.hexversion; 0: none seen */
 	const char *python_build;
 	const char *became; /* path of an exec; NULL: none */

@@ -32,9 +32,11 @@ struct totals { /* of a stack: what changes with memory events; one cache line *
 	uint64_t allocated, allocations, temporary;
 } __attribute__((aligned(64)));
 
-struct key { /* what a stack's index stands for, and what is not memory */
+struct key { /* what a stack's index stands for, and what changes seldom */
 	uint32_t stream, thread, node;
+	uint32_t next; /* of the stream's stacks; NONE: the last */
 	uint64_t cpu_ns, samples;
+	uint64_t unfreed_bytes, unfreed_blocks; /* live when its process ended: no memory any more, but leaked */
 };
 
 struct thread {
@@ -48,6 +50,7 @@ struct stream { /* one process; index as in info */
 	struct lode_mappings mappings;
 	uint32_t *stack_of_node;  /* index + 1; not split by threads */
 	struct lode_map stack_of_key; /* thread << 32 | node; split */
+	uint32_t first_stack; /* NONE: there are none */
 	uint64_t live_bytes, peak_bytes, cpu_ns;
 	uint64_t count_unit;
 	double sample_bytes;
@@ -74,7 +77,7 @@ struct block_order {
 	const struct lode_block *block;
 };
 
-enum boundary_kind { BOUNDARY_FROM, BOUNDARY_STEP, BOUNDARY_TENTH, BOUNDARY_TO, BOUNDARY_AT };
+enum boundary_kind { BOUNDARY_GONE, BOUNDARY_FROM, BOUNDARY_STEP, BOUNDARY_TENTH, BOUNDARY_TO, BOUNDARY_AT };
 
 struct boundary {
 	uint64_t key;
@@ -162,7 +165,9 @@ static uint32_t new_stack(struct replay *r, uint32_t stream, uint32_t thread, ui
 	}
 	uint32_t i = (uint32_t)r->stack_count++;
 	r->totals[i] = (struct totals){ .stamp = r->peak_number };
-	r->keys[i] = (struct key){ .stream = stream, .thread = thread, .node = node };
+	r->keys[i] = (struct key){ .stream = stream, .thread = thread, .node = node,
+		.next = r->streams[stream].first_stack };
+	r->streams[stream].first_stack = i;
 	return i;
 }
 
@@ -535,6 +540,7 @@ static void prepare_stream(struct replay *r, uint32_t stream)
 	if (s->is_ready)
 		return;
 	s->is_ready = true;
+	s->first_stack = NONE;
 	lode_live_init(&s->live);
 	s->is_forked = p->begin == LODE_BEGIN_FORK;
 	s->is_sampled = p->has_sampled_memory;
@@ -647,7 +653,7 @@ static void end_tenth(struct replay *r, uint32_t index)
 	r->growth[index] = lode_alloc(r->stack_count * sizeof(uint64_t));
 	r->growth_count[index] = r->stack_count;
 	for (size_t i = 0; i < r->stack_count; i++)
-		r->growth[index][i] = r->totals[i].live_bytes;
+		r->growth[index][i] = r->totals[i].live_bytes + r->keys[i].unfreed_bytes;
 }
 
 static void note_leak(struct replay *r, uint32_t stack, struct amount a, uint64_t birth)
@@ -759,19 +765,43 @@ static void end_range(struct replay *r)
 	r->peak = UINT64_MAX; /* no peak after the range */
 }
 
+/* At the end means at each process' end: so that it is what leaked. */
 static void note_live(struct replay *r)
 {
+	bool is_end = r->options->at == UINT64_MAX;
 	extend_result(r);
 	for (uint32_t i = 0; i < r->stack_count; i++) {
+		const struct key *k = &r->keys[i];
 		int64_t *v = r->result->stacks[i].values;
-		v[LODE_MEASURE_LIVE] = signed_of(r->totals[i].live_bytes);
-		v[LODE_MEASURE_LIVE_BLOCKS] = count_of(r, i, r->totals[i].live_blocks);
+		v[LODE_MEASURE_LIVE] = signed_of(r->totals[i].live_bytes + (is_end ? k->unfreed_bytes : 0));
+		v[LODE_MEASURE_LIVE_BLOCKS] =
+			count_of(r, i, r->totals[i].live_blocks + (is_end ? k->unfreed_blocks : 0));
 	}
+}
+
+/* A process is over: what it had not freed is free now, for the sums over processes. */
+static void end_process(struct replay *r, uint32_t index)
+{
+	struct stream *s = &r->streams[index];
+	if (!s->is_ready)
+		return;
+	for (uint32_t i = s->first_stack; i != NONE; i = r->keys[i].next) {
+		struct totals *t = &r->totals[i];
+		keep_peak(r, t);
+		r->keys[i].unfreed_bytes += t->live_bytes;
+		r->keys[i].unfreed_blocks += t->live_blocks;
+		t->live_bytes = t->live_blocks = 0;
+	}
+	r->live -= s->live_bytes;
+	s->live_bytes = 0;
 }
 
 static void pass_boundary(struct replay *r, const struct boundary *b)
 {
 	switch ((enum boundary_kind)b->kind) {
+	case BOUNDARY_GONE:
+		end_process(r, b->index);
+		break;
 	case BOUNDARY_FROM:
 		begin_range(r);
 		break;
@@ -813,6 +843,15 @@ static uint64_t part_key(const struct replay *r, unsigned part, unsigned parts)
 	return key < r->options->from ? r->options->from : key > r->options->to ? r->options->to : key;
 }
 
+/* Its last event, or its end as the recorder saw it. */
+static uint64_t end_key(const struct replay *r, uint32_t process)
+{
+	const struct lode_info_process *p = &r->info->processes[process];
+	uint64_t last = lode_replay_key_of_ticks(r->info, process, p->end_ticks) + 1;
+	uint64_t seen = lode_replay_key(r->info, p->end_ns);
+	return seen > last ? seen : last;
+}
+
 static void plan_boundaries(struct replay *r)
 {
 	const struct lode_replay_options *o = r->options;
@@ -823,8 +862,14 @@ static void plan_boundaries(struct replay *r)
 		r->to_ns = r->from_ns;
 	out->from_ns = r->from_ns;
 	out->to_ns = r->to_ns;
-	r->boundaries = lode_alloc((POINTS + LODE_TENTHS + 3) * sizeof(*r->boundaries));
-	add_boundary(r, o->from, BOUNDARY_FROM, 0);
+	r->boundaries = lode_alloc((POINTS + LODE_TENTHS + 3 + r->info->process_count) * sizeof(*r->boundaries));
+	for (size_t i = 0; i < r->info->process_count; i++) {
+		const struct lode_info_process *p = &r->info->processes[i];
+		if (p->is_gone && p->end_ns < r->info->duration_ns)
+			add_boundary(r, end_key(r, (uint32_t)i), BOUNDARY_GONE, (uint32_t)i);
+	}
+	if (o->from)
+		add_boundary(r, o->from, BOUNDARY_FROM, 0);
 	for (uint32_t i = 0; i < LODE_TENTHS; i++)
 		add_boundary(r, part_key(r, i + 1, LODE_TENTHS), BOUNDARY_TENTH, i);
 	if (o->want_timeline && r->to_ns > r->from_ns) {
@@ -837,10 +882,8 @@ static void plan_boundaries(struct replay *r)
 		add_boundary(r, o->at, BOUNDARY_AT, 0);
 	qsort(r->boundaries, r->boundary_count, sizeof(*r->boundaries), by_key_and_kind);
 	r->peak = UINT64_MAX; /* none before the range */
-	if (!o->from) { /* nothing lies before it: not even an event at time 0 */
+	if (!o->from) /* nothing lies before it: not even an event at time 0 */
 		begin_range(r);
-		r->boundary_next = 1;
-	}
 }
 
 /* ---- the pass ----------------------------------------------------------------------------- */
