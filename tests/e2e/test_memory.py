@@ -28,8 +28,8 @@ def compare(recording, measure, key, counts=None):
     for t in truth_of(recording):
         if counts and not t["exact_count"]:
             continue
-        if key == "bytes" and not t["exact_count"] and not t["bytes"]:
-            continue  # what mremap and the like allocate is a matter of definition
+        if key in ("bytes", "count") and not t["exact_count"] and not t["bytes"]:
+            continue  # how much and how often mremap and the like allocate is a matter of definition
         got = rows.count(t["name"]) if counts else rows.total(t["name"])
         if got != t[counts or key]:
             yield "%s: %d instead of %d" % (t["name"], got, t[counts or key])
@@ -38,7 +38,7 @@ def compare(recording, measure, key, counts=None):
 def compare_folded(recording, measure, key):
     stacks = recording.folded(measure)
     for t in truth_of(recording):
-        if key == "bytes" and not t["exact_count"] and not t["bytes"]:
+        if key in ("bytes", "count") and not t["exact_count"] and not t["bytes"]:
             continue
         got = folded_total(stacks, t["name"])
         if got != t[key]:

@@ -296,9 +296,19 @@ def what_can_be_recovered_of_a_cut_file_is_shown():
 @case
 def a_closed_pipe_is_silent():
     path = record([target("alloc_truth")]).path
-    for command in ("tree", "top", "report"):
-        done = run(["sh", "-c", '"$0" "$1" -n 100000 "$2" | head -n 1 >/dev/null', LODE, command, path])
+    for command in ("tree --json", "export --format folded", "top -n 0", "report"):
+        done = run(["sh", "-c", '"$0" $1 "$2" | head -n 1 >/dev/null', LODE, command, path])
         check_equal(done.stderr, b"", "lode " + command)
+
+
+@case
+def common_options_are_taken_by_every_view():
+    path = record([target("alloc_truth")]).path
+    for command in ("report", "top", "tree", "leaks"):
+        for option in (["-n", "3"], ["--measure", "allocated"], ["--json"], ["--from", "0%", "--to", "50%"], ["--focus", "malloc"],
+                       ["--ignore", "malloc"], ["--native"], ["--color", "never"], ["--pid", "1"]):
+            done = lode(command, *option, path)
+            check(done.returncode in (0, 1), "lode %s %s: %s" % (command, " ".join(option), show(done)))
 
 
 @case

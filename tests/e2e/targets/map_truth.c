@@ -161,6 +161,12 @@ CASE backed_by_a_file(void)
 	truth_add(LIVE(0));
 }
 
+CASE peak_of_the_program(void)
+{
+	munmap(MAP_PAGES(16384), 16384 * PAGE);
+	truth_add((struct truth){ __func__, 16384 * PAGE, 1, 0, 0, 16384 * PAGE, 0 });
+}
+
 int main(void)
 {
 	map_kept();
@@ -183,6 +189,7 @@ int main(void)
 	map_that_fails();
 	reserved_only();
 	backed_by_a_file();
+	peak_of_the_program();
 	truth_print();
 	_exit(0);
 }

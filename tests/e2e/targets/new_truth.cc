@@ -45,7 +45,9 @@ CASE new_nothrow_kept()
 CASE new_that_fails()
 {
 	must(hide(::operator new(PTRDIFF_MAX, std::nothrow)) == nullptr, "failing new");
-	truth_add(made(__func__, 0, 0, 0, 0));
+	truth t = made(__func__, 0, 0, 0, 0);
+	t.exact_count = 0; // the library throws and catches inside: an exception may be allocated and freed
+	truth_add(t);
 }
 
 CASE new_aligned_kept()
