@@ -123,16 +123,38 @@ static void print_threads(const struct lode_info *info, const struct lode_output
 	}
 }
 
+static bool same_module(const struct lode_info_module *a, const struct lode_info_module *b)
+{
+	return a->build_id_bytes == b->build_id_bytes && !strcmp(a->path, b->path) &&
+	       (!a->build_id_bytes || !memcmp(a->build_id, b->build_id, a->build_id_bytes));
+}
+
+static int compare_modules(const void *x, const void *y)
+{
+	const struct lode_info_module *a = *(const struct lode_info_module *const *)x, *b = *(const struct lode_info_module *const *)y;
+	int order = strcmp(a->path, b->path);
+	if (!order)
+		order = a->build_id_bytes < b->build_id_bytes ? -1 : a->build_id_bytes > b->build_id_bytes;
+	return !order && a->build_id_bytes ? memcmp(a->build_id, b->build_id, a->build_id_bytes) : order;
+}
+
+/* Each once, whatever the processes that loaded it; JSON has them all, with their addresses. */
 static void print_modules(const struct lode_info *info, const struct lode_output *out)
 {
-	for (size_t i = 0; i < info->module_count; i++) {
-		const struct lode_info_module *m = &info->modules[i];
+	const struct lode_info_module **all = lode_alloc((info->module_count + 1) * sizeof(const struct lode_info_module *));
+	for (size_t i = 0; i < info->module_count; i++)
+		all[i] = &info->modules[i];
+	qsort(all, info->module_count, sizeof(const struct lode_info_module *), compare_modules);
+	for (size_t i = 0, next; i < info->module_count; i = next) {
 		char id[80];
-		hex(id, sizeof(id), m->build_id, m->build_id_bytes);
-		fprintf(out->f, "  %12" PRIx64 "-%-12" PRIx64 " %-40s ", m->start, m->end, *id ? id : "(no build-id)");
-		lode_put_text(out->f, m->path);
-		fputs(m->gone_ns != UINT64_MAX ? ", unloaded\n" : "\n", out->f);
+		for (next = i + 1; next < info->module_count && same_module(all[i], all[next]);)
+			next++;
+		hex(id, sizeof(id), all[i]->build_id, all[i]->build_id_bytes);
+		fprintf(out->f, "  %-40s %4zu times  ", *id ? id : "(no build-id)", next - i);
+		lode_put_text(out->f, all[i]->path);
+		fputc('\n', out->f);
 	}
+	free(all);
 }
 
 static void print_notices(const struct lode_info *info, const struct lode_output *out)

@@ -1,4 +1,5 @@
-/* lode report: what matters, on one terminal page.  Parts that the recording does not hold are left out. */
+/* lode report: what matters, on one terminal page.  Parts that the recording does not hold are left out.
+ * Memory is shown by site: an allocator's own frames are the leaf of every allocation and say nothing. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,16 +98,16 @@ static void print_memory(const struct lode_profile *p, const struct lode_output 
 		 lode_format_ns((char[LODE_UNIT_MAX]){0}, (int64_t)p->peak_time_ns),
 		 lode_format_bytes(bytes, p->total[LODE_MEASURE_ALLOCATED]),
 		 lode_format_count(count, p->total[LODE_MEASURE_ALLOCATIONS]));
-	put_title(out, "Memory: peak %s; live at the peak, by function", text);
-	print_part(p, out, LODE_MEASURE_PEAK, LODE_BY_FUNCTION, rows);
+	put_title(out, "Memory: peak %s; live at the peak", text);
+	print_part(p, out, LODE_MEASURE_PEAK, LODE_BY_SITE, rows);
 }
 
 static void print_leaks(const struct lode_profile *p, const struct lode_output *out, size_t rows)
 {
 	char value[LODE_UNIT_MAX];
-	put_title(out, "Not freed: %s, by stack (leaf shown; whole stacks: lode leaks)",
+	put_title(out, "Not freed: %s (by stack, with age and growth: lode leaks)",
 		  lode_format_bytes(value, p->total[LODE_MEASURE_LEAKED]));
-	print_part(p, out, LODE_MEASURE_LEAKED, LODE_BY_STACK, rows);
+	print_part(p, out, LODE_MEASURE_LEAKED, LODE_BY_SITE, rows);
 }
 
 static void print_notices(const struct lode_profile *p, const struct lode_output *out)
@@ -197,8 +198,8 @@ static void print_json(const struct lode_profile *p, const struct lode_view_opti
 	lode_json_key(&j, "parts");
 	lode_json_open(&j, '{');
 	put_part(&j, p, LODE_MEASURE_CPU, LODE_BY_FUNCTION, rows);
-	put_part(&j, p, LODE_MEASURE_PEAK, LODE_BY_FUNCTION, rows);
-	put_part(&j, p, LODE_MEASURE_LEAKED, LODE_BY_STACK, rows);
+	put_part(&j, p, LODE_MEASURE_PEAK, LODE_BY_SITE, rows);
+	put_part(&j, p, LODE_MEASURE_LEAKED, LODE_BY_SITE, rows);
 	lode_json_close(&j, '}');
 	lode_json_line(&j);
 	lode_view_init(&v, p, m, LODE_BY_FUNCTION);

@@ -88,11 +88,12 @@ static void add_rows(struct matcher *m, const struct lode_view *v, bool is_befor
 		const struct lode_row *r = &v->rows[i];
 		struct lode_diff_row *d = find_or_add(m, v, r);
 		if (is_before) {
-			d->old = r;
+			d->is_before = true;
 			d->before += r->self;
 			d->before_total += r->total;
 			d->before_count += r->count;
 		} else {
+			d->is_after = true;
 			d->view = v; /* today's line numbers are the useful ones */
 			d->row = r;
 			d->after += r->self;
@@ -163,9 +164,9 @@ void lode_diff_release(struct lode_diff *d)
 /* Its total decides: a function whose callee grew has grown. */
 enum lode_diff_state lode_diff_state(const struct lode_diff_row *r)
 {
-	if (!r->old)
+	if (!r->is_before)
 		return LODE_DIFF_NEW;
-	if (r->row == r->old)
+	if (!r->is_after)
 		return LODE_DIFF_GONE;
 	int64_t before = r->before_total, after = r->after_total;
 	return after > before ? LODE_DIFF_GREW : after < before ? LODE_DIFF_SHRANK : LODE_DIFF_SAME;

@@ -10,7 +10,7 @@ extern const char *const lode_diff_state_words[]; /* "new", "gone", "grew", "shr
 struct lode_diff_row {
 	const struct lode_view *view;     /* the view that `row` belongs to: names and labels it */
 	const struct lode_row *row;       /* after's, or before's where it is gone */
-	const struct lode_row *old;       /* before's, or NULL */
+	bool is_before, is_after;         /* which side has it */
 	int64_t before, after;            /* self, summed over all rows that match */
 	int64_t before_total, after_total;
 	int64_t before_count, after_count;

@@ -9,7 +9,7 @@
 
 #include "lib/error.h"
 
-const char *const lode_by_words[] = {"function", "line", "file", "module", "stack", "thread", "process", "type", NULL};
+const char *const lode_by_words[] = {"function", "line", "file", "module", "stack", "thread", "process", "type", "site", NULL};
 const char *const lode_sort_words[] = {"self", "total", "count", "name", NULL};
 static const char *const measure_words[] = {
 #define X(id, word, unit, text) word,
@@ -40,7 +40,8 @@ const struct lode_option lode_view_option_rows[] = {
 	{"measure", 0, LODE_OPTION_WORD, ROWS | TREE | FLAME | EXPORT | CHECK, FIELD(measure), "MEASURE", measure_words,
 	 "what is counted: cpu, wall, allocated, allocations, live, peak, leaked, temporary"},
 	{"by", 0, LODE_OPTION_WORD, ROWS, FIELD(by), "WHAT", lode_by_words,
-	 "what rows are: function, line, file, module, stack, thread, process"},
+	 "what rows are: function, line, file, module, stack, thread, process, site (native calls count\n"
+	 "                              for the Python function that made them)"},
 	{"sort", 0, LODE_OPTION_WORD, ROWS, FIELD(sort), "COLUMN", lode_sort_words, "self, total, count or name"},
 	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT, FIELD(limit), "N", NULL,
 	 "rows shown; 0: all (JSON and CSV show all unless told)"},

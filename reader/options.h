@@ -72,6 +72,7 @@ const char *lode_nearest_word(const char *typed, const char *const *words, size_
 enum lode_by {
 	LODE_BY_FUNCTION, LODE_BY_LINE, LODE_BY_FILE, LODE_BY_MODULE, LODE_BY_STACK, LODE_BY_THREAD, LODE_BY_PROCESS,
 	LODE_BY_TYPE,
+	LODE_BY_SITE, /* the innermost Python function; native frames below it are its own */
 };
 extern const char *const lode_by_words[];
 

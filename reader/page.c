@@ -60,8 +60,8 @@ void lode_page_title(const struct lode_output *out, const struct lode_profile *p
 
 static const char *row_word(enum lode_by by, bool is_one)
 {
-	static const char *const one[] = {"function", "line", "file", "module", "stack", "thread", "process", "type"};
-	static const char *const many[] = {"functions", "lines", "files", "modules", "stacks", "threads", "processes", "types"};
+	static const char *const one[] = {"function", "line", "file", "module", "stack", "thread", "process", "type", "site"};
+	static const char *const many[] = {"functions", "lines", "files", "modules", "stacks", "threads", "processes", "types", "sites"};
 	return (is_one ? one : many)[by];
 }
 

@@ -85,6 +85,7 @@ static struct key key_of_frame(const struct lode_frame *f, enum lode_by by)
 	bool is_python = f->kind == LODE_FRAME_PYTHON;
 	switch (by) {
 	case LODE_BY_FUNCTION:
+	case LODE_BY_SITE:
 		return (struct key){f->name, f->file, f->module, is_python ? f->first_line : 0};
 	case LODE_BY_LINE:
 		return (struct key){f->name, f->file, f->module, f->line};
@@ -101,6 +102,22 @@ static struct key key_of_frame(const struct lode_frame *f, enum lode_by by)
 	return (struct key){0};
 }
 
+/* What native code does on behalf of a Python frame is that frame's; parents come first, so one pass hands it down. */
+static void give_natives_to_python(struct lode_view *v)
+{
+	const struct lode_profile *p = v->profile;
+	bool *is_python = lode_alloc_zeroed(p->node_count + 1, sizeof(*is_python));
+	for (size_t i = 1; i < p->node_count; i++) {
+		uint8_t kind = p->frames[p->nodes[i].frame].kind;
+		uint32_t parent = p->nodes[i].parent;
+		bool is_native = kind == LODE_FRAME_NATIVE || kind == LODE_FRAME_INLINED;
+		is_python[i] = kind == LODE_FRAME_PYTHON || (is_native && is_python[parent]);
+		if (is_native && is_python[parent])
+			v->group_of_node[i] = v->group_of_node[parent];
+	}
+	free(is_python);
+}
+
 /* Frames are interned, so each is hashed once, not once a node. */
 static void group_by_frame(struct lode_view *v, struct groups *g)
 {
@@ -114,6 +131,8 @@ static void group_by_frame(struct lode_view *v, struct groups *g)
 	for (size_t i = 1; i < p->node_count; i++)
 		v->group_of_node[i] = of_frame[p->nodes[i].frame];
 	free(of_frame);
+	if (v->by == LODE_BY_SITE)
+		give_natives_to_python(v);
 }
 
 static void group_by_origin(struct lode_view *v, struct groups *g)
@@ -287,7 +306,7 @@ static void name_row(struct lode_view *v, struct lode_row *r)
 	r->file = v->by == LODE_BY_MODULE && f->module ? NULL : f->file;
 	r->module = f->module;
 	r->name = f->name;
-	if (v->by == LODE_BY_FUNCTION)
+	if (v->by == LODE_BY_FUNCTION || v->by == LODE_BY_SITE)
 		r->line = f->first_line;
 	else if (v->by == LODE_BY_LINE || v->by == LODE_BY_STACK)
 		r->line = f->line;
@@ -390,6 +409,7 @@ const char *lode_row_label(const struct lode_view *v, const struct lode_row *r, 
 	struct lode_frame f = {r->name, r->file, r->module, r->line, r->line, r->kind};
 	switch (v->by) {
 	case LODE_BY_FUNCTION:
+	case LODE_BY_SITE:
 		return lode_frame_label(&f, 0, buf, n);
 	case LODE_BY_LINE:
 	case LODE_BY_STACK:
