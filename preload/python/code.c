@@ -35,9 +35,11 @@ struct table {
 	uint32_t used;     /* keys */
 };
 
-#define FIRST_CAPACITY 4096u
-static struct entry first_entries[FIRST_CAPACITY];
-static struct table first_table = {.entries = first_entries, .capacity = FIRST_CAPACITY};
+#ifndef LODE_CODE_FIRST_CAPACITY /* tests make it small */
+#define LODE_CODE_FIRST_CAPACITY 4096u
+#endif
+static struct entry first_entries[LODE_CODE_FIRST_CAPACITY];
+static struct table first_table = {.entries = first_entries, .capacity = LODE_CODE_FIRST_CAPACITY};
 static struct table *table_in_force = &first_table;
 static uint32_t last_id, generation;
 static bool is_growing;

@@ -129,7 +129,7 @@ static void note_lock_and_collector(const struct lode_interp *interp, struct lod
 	if (!object || !offset)
 		return;
 	slot(w, object, offset);
-	if (!lode_word32(object, offset))
+	if (lode_word32(object, offset) != 1)
 		return;
 	/* Whoever collects holds the GIL; a stack without it must not be taken for one with it later. */
 	w->flags |= w->flags & LODE_PYTHON_GIL ? LODE_PYTHON_GC : LODE_PYTHON_NOT_REPLAYABLE;
@@ -168,7 +168,7 @@ static void walk_objects(const struct lode_python_layout *layout, struct lode_py
 /* Before its first RESUME a frame builds its cells; the line of what it executes is none. */
 #define PROLOGUE_BYTES 64
 
-static int32_t offset_in_code(const struct lode_python_layout *layout, uintptr_t code, uintptr_t instr)
+static inline int32_t offset_in_code(const struct lode_python_layout *layout, uintptr_t code, uintptr_t instr)
 {
 	intptr_t lasti = (intptr_t)(instr - code - layout->code_instructions);
 
@@ -179,7 +179,7 @@ static int32_t offset_in_code(const struct lode_python_layout *layout, uintptr_t
 
 /* 3.11: the frame that carries the mark is the last of its cframe.  The mark itself needs no slot: it lies where the
  * next cframe's first frame begins, and the cframes are compared. */
-static uintptr_t next_cframe(const struct lode_python_layout *layout, struct lode_python_walk *w, uintptr_t cframe)
+static inline uintptr_t next_cframe(const struct lode_python_layout *layout, struct lode_python_walk *w, uintptr_t cframe)
 {
 	if (!cframe)
 		return 0;
@@ -192,38 +192,38 @@ static uintptr_t next_cframe(const struct lode_python_layout *layout, struct lod
 
 /* The code object is implied by the instruction's address while it lives, the owner by the frame's address: shims lie
  * on the C stack, other frames never do. */
-static void walk_chain(const struct lode_interp *interp, struct lode_python_walk *w)
+static void walk_chain(const struct lode_interp *interp, struct lode_python_walk *result)
 {
-	const struct lode_python_layout layout = interp->layout; /* a copy: what is stored below cannot change it */
-	uintptr_t frame = lode_word(w->state, layout.thread_frame), cframe = 0;
+	const struct lode_python_layout *layout = &interp->layout;
+	struct lode_python_walk now = *result, *w = &now; /* a copy, which stays in registers */
+	uintptr_t frame = lode_word(w->state, layout->thread_frame), cframe = 0;
 
-	if (layout.chain == LODE_CHAIN_CFRAMES) {
+	if (layout->chain == LODE_CHAIN_CFRAMES) {
 		cframe = frame;
-		frame = lode_word(cframe, layout.cframe_frame);
-		slot(w, cframe, layout.cframe_frame);
+		frame = lode_word(cframe, layout->cframe_frame);
+		slot(w, cframe, layout->cframe_frame);
 	}
-	while (frame) {
-		uintptr_t back = lode_word(frame, layout.frame_back);
-
-		if (layout.owner_shim && lode_byte(frame, layout.frame_owner) >= layout.owner_shim) {
-			slot(w, frame, layout.frame_back);
+	for (uintptr_t back; frame; frame = back) {
+		back = lode_word(frame, layout->frame_back);
+		if (layout->owner_shim && lode_byte(frame, layout->frame_owner) >= layout->owner_shim) {
+			slot(w, frame, layout->frame_back);
 			lode_frames_entry(w, frame);
-			frame = back;
 			continue;
 		}
-		uintptr_t code = lode_word(frame, layout.frame_code) & ~(uintptr_t)layout.frame_code_tag;
+		uintptr_t code = lode_word(frame, layout->frame_code) & ~(uintptr_t)layout->frame_code_tag;
+		uintptr_t instr = lode_word(frame, layout->frame_instr);
 
-		slot(w, frame, layout.frame_instr);
-		slot(w, frame, layout.frame_back);
+		slot(w, frame, layout->frame_instr);
+		slot(w, frame, layout->frame_back);
 		if (!lode_frames_is_hidden(interp, code) &&
-		    !lode_frames_push(w, code, offset_in_code(&layout, code, lode_word(frame, layout.frame_instr))))
-			return;
-		if (layout.frame_is_entry && lode_byte(frame, layout.frame_is_entry)) {
+		    !lode_frames_push(w, code, offset_in_code(layout, code, instr)))
+			break;
+		if (layout->frame_is_entry && lode_byte(frame, layout->frame_is_entry)) {
 			lode_frames_entry(w, cframe);
-			cframe = next_cframe(&layout, w, cframe);
+			cframe = next_cframe(layout, w, cframe);
 		}
-		frame = back;
 	}
+	*result = now;
 }
 
 void lode_python_walk(struct lode_python_walk *w)

@@ -17,7 +17,8 @@ if [ -z "$PYTHONS" ]; then
 fi
 
 flags="-std=gnu17 -O2 -g -Iinclude -Ipreload -D_GNU_SOURCE -Wall -Wextra -fPIC -fvisibility=hidden
-	-ftls-model=initial-exec -fno-stack-protector -fno-omit-frame-pointer -fno-builtin-malloc"
+	-ftls-model=initial-exec -fno-stack-protector -fno-omit-frame-pointer -fno-builtin-malloc
+	-DLODE_CODE_FIRST_CAPACITY=64u"
 sources=
 for f in interp image layouts walk walk_signal code utf8 guard; do
 	sources="$sources preload/python/$f.c"
