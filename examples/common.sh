@@ -4,7 +4,9 @@ cd "$(dirname "$0")"
 LODE=${LODE:-$PWD/../../build/lode}
 OUT=${OUT:-$(mktemp -d)}
 CC=${CC:-cc}
-PYTHON=${PYTHON:-python3}
+# the interpreter itself, not a version manager's shell script in front of it
+PYTHON=${PYTHON:-$(python3 -c 'import sys; print(sys.executable)')}
 case $LODE in */*) ;; *) LODE=$(command -v "$LODE") ;; esac
+[ -x "$LODE" ] || { echo "$LODE is not there: run 'make' first" >&2; exit 1; }
 mkdir -p "$OUT"
 trap 'status=$?; [ $status -ne 0 ] || echo "recordings: $OUT" >&2' EXIT

@@ -4,9 +4,11 @@
 set -eu
 cd "$(dirname "$0")"
 LODE=${LODE:-$PWD/../build/lode} OUT=${OUT:-$PWD/../build/demo}
+# the interpreter itself, not a version manager's shell script in front of it
+PYTHON=${PYTHON:-$(python3 -c 'import sys; print(sys.executable)')}
 mkdir -p "$OUT"
 echo "\$ lode record -- python3 app.py"
-(cd native-extension && "$LODE" record -f -o "$OUT/app.lode" -- "${PYTHON:-python3}" app.py)
+(cd native-extension && "$LODE" record -f -o "$OUT/app.lode" -- "$PYTHON" app.py)
 echo
 echo "\$ lode report app.lode"
 "$LODE" report "$OUT/app.lode"

@@ -118,8 +118,9 @@ void lode_records_count(const void *payload, size_t bytes, struct lode_records_t
 	lode_records_init(&r, payload, bytes);
 	while (lode_records_next(&r, &s)) {
 		if (s.tag == LODE_TAG_SAMPLE) {
-			sum->events++;
-			sum->samples += !is_residue(&s, r.end);
+			bool is_sample = !is_residue(&s, r.end);
+			sum->events += is_sample;
+			sum->samples += is_sample;
 		} else if (s.tag != LODE_TAG_LONG || s.id == LODE_RECORD_MAP || s.id == LODE_RECORD_UNMAP) {
 			sum->events++;
 		}
