@@ -14,6 +14,16 @@ bool lode_flame_has(const struct lode_profile *p, enum lode_measure m)
 	return p->self[m] && p->total[m] > 0;
 }
 
+const struct lode_profile_process *lode_flame_main_process(const struct lode_profile *p)
+{
+	const struct lode_profile_process *last = p->process_count ? &p->processes[0] : NULL;
+
+	for (size_t i = 1; i < p->process_count; i++)
+		if (p->processes[i].pid == last->pid && p->processes[i].start_ns >= last->start_ns)
+			last = &p->processes[i];
+	return last;
+}
+
 /* By frame, the number of its function: equal kind, name, file and module, and for Python the line
  * of the definition (a file holds many "<lambda>").  The first frame seen stands for it. */
 static uint32_t *group_frames(const struct lode_profile *p, bool lines, struct lode_flame_tree *t)

@@ -40,4 +40,8 @@ size_t lode_flame_tree_kept(const struct lode_flame_tree *t, double fraction,
 /* Is this measure worth showing: recorded, and not all zero? */
 bool lode_flame_has(const struct lode_profile *p, enum lode_measure m);
 
+/* The process that gives the recording its name: the first one's last image (`env` that became
+ * python).  NULL: none. */
+const struct lode_profile_process *lode_flame_main_process(const struct lode_profile *p);
+
 #endif

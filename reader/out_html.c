@@ -327,7 +327,7 @@ static void put_meta(const struct page *page)
 	lode_json_put_text(&j, "lode", LODE_VERSION);
 	lode_json_put_text(&j, "title", title_of(page));
 	if (p->process_count)
-		lode_json_put_text(&j, "command", p->processes[0].command);
+		lode_json_put_text(&j, "command", lode_flame_main_process(p)->command);
 	lode_json_put_int(&j, "start_unix_ns", (int64_t)p->start_unix_ns);
 	lode_json_put_int(&j, "duration_ns", (int64_t)p->duration_ns);
 	lode_json_put_int(&j, "from_ns", (int64_t)p->from_ns);

@@ -239,7 +239,8 @@ static void put_stack(struct encoder *e, struct bytes *ids, uint32_t node)
 	}
 }
 
-/* Node 0 has no frame: what has no stack is a sample without locations, so that totals stay whole. */
+/* Node 0 has no frame: what has no stack is a sample without locations, so that totals stay whole.
+ */
 static void put_samples(struct encoder *e)
 {
 	const struct lode_profile *p = e->profile;
@@ -417,14 +418,14 @@ static void put_header(struct encoder *e, enum lode_measure chosen)
 
 int lode_out_pprof(const struct lode_profile *p, const struct lode_out_options *o, FILE *f)
 {
+	const struct lode_profile_process *program = lode_flame_main_process(p);
 	struct encoder e = { .profile = p, .f = f };
 
 	if (deflateInit2(&e.z, 6, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
 		return lode_error("cannot compress the pprof file: no memory");
 	lode_intern_string(&e.strings, "");
-	if (p->process_count &&
-	    p->processes[0].executable) /* pprof calls the first mapping the program */
-		lode_intern_string(&e.modules, p->processes[0].executable);
+	if (program && program->executable) /* pprof calls the first mapping the program */
+		lode_intern_string(&e.modules, program->executable);
 	choose_types(&e);
 	intern_functions(&e);
 	intern_chains(&e);

@@ -21,20 +21,22 @@ function nearestPoint(time) {
 	return low;
 }
 
-// CPUs in use over the step that ends at a point.
-function load(at) {
-	const step = at ? meta.timeline[at][0] - meta.timeline[at - 1][0] : 0;
-	return step > 0 ? meta.timeline[at][3] / step : 0;
+// CPUs in use, in equal stretches: a sample's CPU time was used before it, so a stretch spans several samples.
+function cpuBars() {
+	const points = meta.timeline, first = points[0][0], span = points[points.length - 1][0] - first || 1;
+	const bars = new Array(Math.min(Math.max(Math.round(span / 5e7), 1), 200)).fill(0);
+	for (const p of points)
+		bars[Math.min(Math.floor((p[0] - first) / span * bars.length), bars.length - 1)] += p[3];
+	return bars.map(ns => ns / (span / bars.length));
 }
 
 function drawTimeline() {
 	const points = meta.timeline;
 	if (points.length < 2)
 		return;
-	const c = timeline.getContext('2d'), w = timeline.clientWidth, first = points[0][0],
-	      span = points[points.length - 1][0] - first || 1;
-	const most = Math.max(...points.map(p => Math.max(p[1], p[2])), 1),
-	      busiest = Math.max(...points.map((p, i) => load(i)), 1);
+	const c = timeline.getContext('2d'), w = timeline.clientWidth, bars = cpuBars();
+	const first = points[0][0], span = points[points.length - 1][0] - first || 1;
+	const most = Math.max(...points.map(p => Math.max(p[1], p[2])), 1), busiest = Math.max(...bars, 1);
 	const has = {memory: points.some(p => p[1] || p[2]), cpu: points.some(p => p[3])};
 	const floor = has.cpu ? HEIGHT - CPU_HEIGHT - 3 : HEIGHT, x = p => (p[0] - first) / span * w,
 	      y = v => floor - v / most * (floor - 14);
@@ -62,9 +64,9 @@ function drawTimeline() {
 	}
 	if (has.cpu) {
 		c.fillStyle = colours.bar;
-		points.forEach((p, i) => {
-			const left = i ? x(points[i - 1]) : 0, high = load(i) / busiest * CPU_HEIGHT;
-			c.fillRect(left, HEIGHT - high, Math.max(x(p) - left - 0.5, 0.5), high);
+		bars.forEach((load, i) => {
+			const high = load / busiest * CPU_HEIGHT;
+			c.fillRect(i * w / bars.length, HEIGHT - high, Math.max(w / bars.length - 1, 1), high);
 		});
 	}
 	const peak = x([meta.peak_time_ns]), words = [];
@@ -106,15 +108,15 @@ function wireTimeline() {
 		`Timeline: ${amount(meta.duration_ns, 'ns')}; most live memory ${amount(top, 'bytes')}` +
 			(meta.peak_time_ns ? ` at ${amount(meta.peak_time_ns, 'ns')}` : ''));
 	timeline.onmousemove = e => {
-		const at = nearestPoint(timeAt(e.clientX - timeline.getBoundingClientRect().left)),
-		      p = meta.timeline[at];
-		showTip(amount(p[0], 'ns'),
-			[
-				[`live ${amount(p[1], 'bytes')}`, 'value'],
-				[p[2] ? `resident ${amount(p[2], 'bytes')}` : '', 'value'],
-				[`CPU ${load(at).toFixed(2)}`, '']
-			],
-			e.clientX, e.clientY);
+		const x = e.clientX - timeline.getBoundingClientRect().left, bars = cpuBars();
+		const p = meta.timeline[nearestPoint(timeAt(x))];
+		const bar = bars[Math.min(Math.floor(x / timeline.clientWidth * bars.length), bars.length - 1)];
+		const lines = [
+			[`live ${amount(p[1], 'bytes')}`, 'value'],
+			[p[2] ? `resident ${amount(p[2], 'bytes')}` : '', 'value'],
+			[`CPUs in use ${(bar || 0).toFixed(2)}`, '']
+		];
+		showTip(amount(p[0], 'ns'), lines, e.clientX, e.clientY);
 	};
 	timeline.onmouseleave = () => { $('tip').hidden = true; };
 	new ResizeObserver(drawTimeline).observe(timeline);
