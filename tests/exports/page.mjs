@@ -1,6 +1,6 @@
 // Opens a flame graph page in headless Chromium and asserts what the page promises: no request, no error, no dialog, no
-// element made of a name, totals as in its header, zoom, search, measures, table and keys.  By the DevTools protocol over a
-// WebSocket of Node's own (22+) or over the pipe (any Node): nothing to install but Chromium.
+// element made of a name, totals as in its header, zoom, search, measures, table and keys.  It speaks the DevTools protocol
+// over a pipe: nothing to install but Chromium (CHROMIUM=, default chromium) and Node.
 //   node page.mjs PAGE.html [SCREENSHOT-PREFIX]     prints figures; status 1 after the first broken promise
 import {spawn} from 'node:child_process';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
