@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,11 +77,25 @@ static void start_pager(struct lode_output *out)
 	out->pager_pid = pid;
 }
 
+/* `lode top app.lode -o app.lode` would leave no recording. */
+static bool is_recording(const struct lode_view_options *o)
+{
+	struct stat output, input;
+	if (stat(o->output, &output) || !S_ISREG(output.st_mode))
+		return false;
+	for (size_t i = 0; i < o->files.count; i++)
+		if (!stat(o->files.items[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
+			return true;
+	return false;
+}
+
 int lode_output_open(struct lode_output *out, const struct lode_view_options *o, bool is_text)
 {
 	*out = (struct lode_output){.f = stdout};
 	signal(SIGPIPE, SIG_DFL); /* `lode top FILE | head` ends without a word */
 	if (o->output && strcmp(o->output, "-")) {
+		if (is_recording(o))
+			return lode_error("cannot write '%s': it is the recording that is read; choose another name", o->output);
 		out->path = o->output;
 		out->f = fopen(o->output, "we");
 		if (!out->f)

@@ -21,7 +21,8 @@ struct lode_output {
 	int64_t pager_pid; /* 0: none */
 };
 
-/* Opens what -o, --color and the terminal ask for; a pager only for text on a terminal.  Returns 0 or -1 after a message. */
+/* Opens what -o, --color and the terminal ask for; a pager only for text on a terminal.  An output that is one of the
+ * recordings is refused.  Returns 0 or -1 after a message. */
 int lode_output_open(struct lode_output *out, const struct lode_view_options *o, bool is_text);
 /* Flushes, waits for the pager.  Returns -1 after a message where something could not be written. */
 int lode_output_close(struct lode_output *out);

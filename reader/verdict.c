@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { TENTHS = LODE_PROFILE_TENTHS, EARLY = 2, RISES_OF_A_LEAK = 5, QUIET = 3 };
+enum { TENTHS = LODE_PROFILE_TENTHS, EARLY = 2 /* "two tenths" */, RISES_OF_A_LEAK = 5, QUIET = 3 };
 
 const char *const lode_verdict_words[] = {"unknown", "growing", "start-up", "recent", "steady", "unclear"};
 
@@ -56,8 +56,8 @@ struct lode_verdict lode_verdict(const struct lode_profile *p, uint32_t node)
 			 v.rises, v.births);
 	} else if (last_birth(survivors) < EARLY) {
 		v.kind = LODE_VERDICT_STARTUP;
-		snprintf(v.reason, sizeof(v.reason), "all allocated in the first %u tenth%s, none since", last_birth(survivors) + 1,
-			 last_birth(survivors) ? "s" : "");
+		snprintf(v.reason, sizeof(v.reason), "all allocated in the first %s, none since",
+			 last_birth(survivors) ? "two tenths" : "tenth");
 	} else if (first_birth(survivors) == TENTHS - 1) {
 		v.kind = LODE_VERDICT_RECENT;
 		snprintf(v.reason, sizeof(v.reason), "all allocated in the last tenth: may be in use");

@@ -326,7 +326,7 @@ static void make_rows(struct lode_view *v)
 	lode_view_sum(v, v->measure, sums, sums + n);
 	lode_view_sum(v, counter, sums + 2 * n, sums + 3 * n);
 	v->rows = lode_alloc_zeroed(n + 1, sizeof(*v->rows));
-	for (size_t g = 0; g < n; g++) {
+	for (size_t g = 0; v->profile->self[v->measure] && g < n; g++) {
 		struct lode_row r = {
 			.self = sums[g], .total = sums[n + g], .self_count = sums[2 * n + g], .count = sums[3 * n + g],
 			.group = (uint32_t)g, .node = v->group_node[g], .pid = -1, .tid = -1, .name = "",
