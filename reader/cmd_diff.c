@@ -44,8 +44,9 @@ static enum lode_measure choose_measure(const struct lode_view_options *o, const
 static const char *format_growth(char buf[LODE_UNIT_MAX], int64_t before, int64_t after)
 {
 	if (before <= 0)
-		return strcpy(buf, after > 0 ? "new" : "-");
-	snprintf(buf, LODE_UNIT_MAX, "%+.1f%%", 100.0 * ((double)after - (double)before) / (double)before);
+		snprintf(buf, LODE_UNIT_MAX, "%s", after > 0 ? "new" : "-");
+	else
+		snprintf(buf, LODE_UNIT_MAX, "%+.1f%%", 100.0 * ((double)after - (double)before) / (double)before);
 	return buf;
 }
 

@@ -43,9 +43,9 @@ static char *default_path(const char *recording, const char *suffix)
 	size_t n = strlen(base);
 	if (n > 5 && !strcmp(base + n - 5, ".lode"))
 		n -= 5;
-	char *path = lode_alloc(n + strlen(suffix) + 1);
-	memcpy(path, base, n);
-	strcpy(path + n, suffix);
+	size_t size = n + strlen(suffix) + 1;
+	char *path = lode_alloc(size);
+	snprintf(path, size, "%.*s%s", (int)n, base, suffix);
 	return path;
 }
 

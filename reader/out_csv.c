@@ -26,6 +26,8 @@ static char *stack_text(const struct lode_profile *p, uint32_t node, bool lines)
 	for (uint32_t i = node; i; i = p->nodes[i].parent)
 		path[depth - ++n] = i;
 	FILE *f = open_memstream(&text, &size);
+	if (f && !depth)
+		fputs(LODE_FRAMELESS, f);
 	for (size_t i = 0; f && i < depth; i++) {
 		if (i)
 			fputc(';', f);
@@ -44,7 +46,7 @@ int lode_out_csv(const struct lode_profile *p, const struct lode_out_options *o,
 		if (p->self[m])
 			fprintf(f, ",%s", lode_measure_words[m]);
 	fputc('\n', f);
-	for (size_t i = 1; i < p->node_count; i++) {
+	for (size_t i = 0; i < p->node_count; i++) {
 		if (is_empty(p, i))
 			continue;
 		char *stack = stack_text(p, (uint32_t)i, o->lines);

@@ -6,6 +6,7 @@
 #include "lib/error.h"
 #include "lib/escape.h"
 #include "out.h"
+#include "view.h"
 
 /* The path from the root to `node`; returns its length.  The path array holds node_count entries. */
 static size_t path_to(const struct lode_profile *p, uint32_t node, uint32_t *path)
@@ -22,6 +23,8 @@ static void put_stack(const struct lode_profile *p, const struct lode_out_option
 		      FILE *f)
 {
 	char label[2048];
+	if (!depth)
+		fputs(LODE_FRAMELESS, f);
 	for (size_t i = 0; i < depth; i++) {
 		const struct lode_frame *frame = &p->frames[p->nodes[path[i]].frame];
 		if (i)
@@ -36,7 +39,7 @@ int lode_out_folded(const struct lode_profile *p, const struct lode_out_options 
 	if (!self || !p->node_count)
 		return 0;
 	uint32_t *path = lode_alloc(p->node_count * sizeof(*path));
-	for (size_t i = 1; i < p->node_count; i++) {
+	for (size_t i = 0; i < p->node_count; i++) {
 		if (self[i] <= 0) /* what shrank cannot be drawn; a profile has none, a difference has */
 			continue;
 		size_t depth = path_to(p, (uint32_t)i, path);

@@ -135,7 +135,8 @@ void lode_csv_field(FILE *f, const char *s)
 			if (*s == '"')
 				*p++ = '"';
 		}
-		strcpy(p, "\"");
+		*p++ = '"';
+		*p = 0;
 		lode_put_text(f, doubled);
 		free(doubled);
 	}

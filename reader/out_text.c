@@ -189,8 +189,8 @@ const char *lode_format_ns(char buf[LODE_UNIT_MAX], int64_t ns)
 {
 	double v = (double)ns, a = fabs(v);
 	if (ns == 0)
-		return strcpy(buf, "0 s");
-	if (a < 1e3)
+		snprintf(buf, LODE_UNIT_MAX, "0 s");
+	else if (a < 1e3)
 		snprintf(buf, LODE_UNIT_MAX, "%" PRId64 " ns", ns);
 	else if (a < 999.5e3)
 		three_digits(buf, v / 1e3, "us");
@@ -239,8 +239,9 @@ const char *lode_format_change(char buf[LODE_UNIT_MAX], const char *unit, int64_
 const char *lode_format_percent(char buf[LODE_UNIT_MAX], int64_t part, int64_t whole)
 {
 	if (whole == 0)
-		return strcpy(buf, "-");
-	snprintf(buf, LODE_UNIT_MAX, "%.1f%%", 100.0 * (double)part / (double)whole);
+		snprintf(buf, LODE_UNIT_MAX, "-");
+	else
+		snprintf(buf, LODE_UNIT_MAX, "%.1f%%", 100.0 * (double)part / (double)whole);
 	return buf;
 }
 

@@ -318,6 +318,19 @@ static void name_row(struct lode_view *v, struct lode_row *r)
 		r->name = f->file ? keep_name(v, python_module(f->file)) : f->name;
 }
 
+/* Stacks of which nothing is left: every frame was of the kind that the options drop. */
+static void add_frameless(struct lode_view *v)
+{
+	const struct lode_profile *p = v->profile;
+	enum lode_measure counter = lode_measure_counter(v->measure);
+	int64_t value = p->self[v->measure][0], count = p->self[counter] ? p->self[counter][0] : 0;
+	if (value || count)
+		v->rows[v->row_count++] = (struct lode_row){
+			.name = LODE_FRAMELESS, .kind = LODE_FRAME_SPECIAL, .group = LODE_NO_GROUP, .pid = -1, .tid = -1,
+			.self = value, .total = value, .count = count, .self_count = count,
+		};
+}
+
 static void make_rows(struct lode_view *v)
 {
 	enum lode_measure counter = lode_measure_counter(v->measure);
@@ -325,8 +338,9 @@ static void make_rows(struct lode_view *v)
 	int64_t *sums = lode_alloc_zeroed(4 * n + 1, sizeof(*sums));
 	lode_view_sum(v, v->measure, sums, sums + n);
 	lode_view_sum(v, counter, sums + 2 * n, sums + 3 * n);
+	bool is_recorded = v->profile->self[v->measure] && v->profile->node_count;
 	v->rows = lode_alloc_zeroed(n + 1, sizeof(*v->rows));
-	for (size_t g = 0; v->profile->self[v->measure] && g < n; g++) {
+	for (size_t g = 0; is_recorded && g < n; g++) {
 		struct lode_row r = {
 			.self = sums[g], .total = sums[n + g], .self_count = sums[2 * n + g], .count = sums[3 * n + g],
 			.group = (uint32_t)g, .node = v->group_node[g], .pid = -1, .tid = -1, .name = "",
@@ -336,6 +350,8 @@ static void make_rows(struct lode_view *v)
 		name_row(v, &r);
 		v->rows[v->row_count++] = r;
 	}
+	if (is_recorded)
+		add_frameless(v);
 	free(sums);
 }
 

@@ -14,7 +14,7 @@ struct lode_row {
 	const char *file, *module; /* or NULL */
 	uint32_t line;    /* by line, stack: executing; by function: of the definition; 0: unknown */
 	uint8_t kind;     /* enum lode_frame_kind */
-	uint32_t group;   /* index of the row's group: into the arrays of lode_view_sum */
+	uint32_t group;   /* index of the row's group: into the arrays of lode_view_sum; or LODE_NO_GROUP */
 	uint32_t node;    /* by stack: the stack's leaf */
 	int64_t pid, tid; /* by process and thread; else -1 */
 	int64_t self, total, count, self_count;
@@ -34,6 +34,7 @@ struct lode_view {
 	size_t name_count;
 };
 #define LODE_NO_GROUP UINT32_MAX
+#define LODE_FRAMELESS "<no frame>" /* the row of stacks without frames: --python and --native may drop all of one */
 
 /* Rows for a measure, sorted by self.  Not for LODE_BY_TYPE.  The profile must outlive the view. */
 void lode_view_init(struct lode_view *v, const struct lode_profile *p, enum lode_measure m, enum lode_by by);
