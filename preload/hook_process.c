@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "modules.h"
@@ -182,6 +185,46 @@ LODE_EXPORT void _exit(int status)
 LODE_EXPORT void _Exit(int status)
 {
 	_exit(status);
+}
+
+/* ---- system call filters -------------------------------------------------------------------- */
+
+/* From here on our own calls may be fatal: the program's wish comes first. */
+static void filter_comes(void)
+{
+	struct lode_thread *t = lode_thread_enter();
+	if (!t)
+		return;
+	lode_process_before_filter();
+	lode_thread_leave(t, __builtin_frame_address(0));
+}
+
+LODE_EXPORT int prctl(int option, ...)
+{
+	va_list rest;
+	va_start(rest, option);
+	unsigned long a[4];
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(rest, unsigned long);
+	va_end(rest);
+	lode_real_resolve();
+	if (option == PR_SET_SECCOMP)
+		filter_comes();
+	return lode_real.prctl(option, a[0], a[1], a[2], a[3]);
+}
+
+LODE_EXPORT long syscall(long number, ...)
+{
+	va_list rest;
+	va_start(rest, number);
+	long a[6];
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(rest, long);
+	va_end(rest);
+	lode_real_resolve();
+	if (number == SYS_seccomp && a[0] != SECCOMP_GET_ACTION_AVAIL)
+		filter_comes();
+	return lode_real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* ---- the loader ----------------------------------------------------------------------------- */

@@ -11,8 +11,6 @@
 #include "signals_state.h"
 #include "state.h"
 
-#define MANY_SIGNALS 20 /* a set of so many is "everything", not a wish for SIGPROF */
-
 static bool is_virtual(void)
 {
 	return lode_gate && lode_gate->is_on && lode_sampler_is_on();
@@ -229,20 +227,29 @@ LODE_EXPORT int sigwait(const sigset_t *set, int *sig)
 	return 0;
 }
 
-/* A descriptor cannot tell our signals from the program's: "all signals" does without SIGPROF, which nobody sends;
- * a program that asks for SIGPROF by name keeps it, and is not sampled any more. */
+/* A descriptor cannot tell our signals from the program's, so it is made without SIGPROF, which hardly anybody sends:
+ * the first one that does come ends the sampling (signals.c) and is read from it as it should be. */
 LODE_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 {
 	lode_real_resolve();
 	if (!is_virtual() || sigismember(set, SIGPROF) != 1)
 		return lode_real.signalfd(fd, set, flags);
-	int count = 0;
-	for (int i = 1; i < 32; i++)
-		count += sigismember(set, i) == 1;
 	sigset_t changed = *set;
-	if (count >= MANY_SIGNALS)
-		sigdelset(&changed, SIGPROF);
-	else
-		lode_signals_release();
-	return lode_real.signalfd(fd, &changed, flags);
+	sigdelset(&changed, SIGPROF);
+	int r = lode_real.signalfd(fd, &changed, flags);
+	if (r >= 0)
+		lode_signals_note_descriptor(r);
+	return r;
+}
+
+LODE_EXPORT int sigpending(sigset_t *set)
+{
+	lode_real_resolve();
+	int r = lode_real.sigpending(set);
+	if (r == 0 && is_virtual()) {
+		sigdelset(set, SIGPROF);
+		if (lode_signals_is_pending())
+			sigaddset(set, SIGPROF);
+	}
+	return r;
 }

@@ -75,8 +75,12 @@ int lode_os_sigmask(int how, const uint64_t *set, uint64_t *before);
 
 /* Sends the calling thread a signal with the given siginfo_t. */
 int lode_os_sigqueue_self(int sig, const void *info);
-/* The same to a thread of this process. */
 int lode_os_sigqueue(int tid, int sig, const void *info);
+/* The same to another thread, or to the process (tid 0): arrives as SI_QUEUE where it was sent by kill. */
+int lode_os_sigqueue_as_queued(int tid, int sig, const void *info);
+/* The set that a signalfd reads, and changing it. */
+int lode_os_descriptor_mask(int fd, uint64_t *mask);
+int lode_os_signalfd(int fd, uint64_t mask);
 
 void lode_os_yield(void);
 

@@ -292,6 +292,53 @@ int lode_os_sigqueue(int tid, int sig, const void *info)
 	return (int)call(SYS_rt_tgsigqueueinfo, lode_os_pid(), tid, sig, info);
 }
 
+int lode_os_sigqueue_as_queued(int tid, int sig, const void *info)
+{
+	/* to another thread the kernel takes only what a queueing program could have made (do_rt_tgsigqueueinfo) */
+	siginfo_t queued = *(const siginfo_t *)info;
+	if (queued.si_code >= 0 || queued.si_code == SI_TKILL)
+		queued.si_code = SI_QUEUE;
+	return tid ? lode_os_sigqueue(tid, sig, &queued)
+		   : (int)call(SYS_rt_sigqueueinfo, lode_os_pid(), sig, &queued, 0);
+}
+
+/* "sigmask:\t" and 16 hexadecimal digits in /proc/self/fdinfo/FD (proc(5)). */
+int lode_os_descriptor_mask(int fd, uint64_t *mask)
+{
+	char path[40] = "/proc/self/fdinfo/", digits[12], text[256];
+	unsigned n = 18, k = 0;
+	for (unsigned v = (unsigned)fd; k == 0 || v; v /= 10)
+		digits[k++] = (char)('0' + v % 10);
+	while (k)
+		path[n++] = digits[--k];
+	path[n] = 0;
+	int file = lode_os_open(path, O_RDONLY, 0);
+	if (file < 0)
+		return file;
+	ssize_t got = lode_os_read(file, text, sizeof text);
+	lode_os_close(file);
+	static const char key[] = "sigmask:\t";
+	for (ssize_t i = 0; i + 26 <= got; i++) {
+		unsigned j = 0;
+		while (j < sizeof key - 1 && text[i + j] == key[j])
+			j++;
+		if (j < sizeof key - 1)
+			continue;
+		*mask = 0;
+		for (unsigned d = 0; d < 16; d++) {
+			char c = text[i + j + d];
+			*mask = *mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+		}
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int lode_os_signalfd(int fd, uint64_t mask)
+{
+	return (int)call(SYS_signalfd4, fd, &mask, sizeof mask, 0);
+}
+
 void lode_os_yield(void)
 {
 	call(SYS_sched_yield, 0, 0, 0, 0);

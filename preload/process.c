@@ -29,6 +29,7 @@ static uint64_t mask_before_fork;
 static uint32_t stream_before_fork;
 static bool was_on;
 static bool has_ended;
+static bool is_filtered;
 
 static void say_options(void)
 {
@@ -57,8 +58,9 @@ void lode_process_begin(uint32_t begin, uint32_t parent_stream)
 	has_ended = false;
 	say_process(begin, parent_stream);
 	if (begin == LODE_BEGIN_FORK)
-		lode_modules_fork_child();
-	lode_modules_refresh();
+		lode_modules_fork_child(); /* no look at the loader's list: another thread may have held its lock */
+	else
+		lode_modules_refresh();
 	if (begin == LODE_BEGIN_FORK && lode_interp_is_known())
 		lode_event_python(lode_interp.hexversion, "inherited");
 	lode_interp_look();
@@ -79,12 +81,14 @@ static void fork_prepare(void)
 		lode_self->busy++;
 	lode_thread_lock_all();
 	lode_segment_lock();
+	lode_modules_fork_prepare();
 	lode_mem_fork_prepare();
 }
 
 static void fork_parent(void)
 {
 	lode_mem_fork_parent();
+	lode_modules_fork_parent();
 	lode_segment_unlock();
 	lode_thread_unlock_all();
 	if ((uintptr_t)lode_self > 1)
@@ -147,7 +151,7 @@ void lode_process_init(int argc, char **argv)
 
 static bool is_own_process(void)
 {
-	return (uintptr_t)lode_self > 1 && lode_gate->is_on && lode_os_pid() == lode_pid;
+	return !is_filtered && (uintptr_t)lode_self > 1 && lode_gate->is_on && lode_os_pid() == lode_pid;
 }
 
 void lode_process_before_exec(const char *path)
@@ -167,6 +171,22 @@ void lode_process_after_failed_exec(void)
 		return;
 	lode_signals_after_failed_exec(lode_self);
 	lode_self->busy--;
+}
+
+void lode_process_before_filter(void)
+{
+	lode_notice(LODE_NOTICE_MISSING, "the program set a system call filter: nothing is recorded from here on");
+	lode_sampler_account_residue(lode_self);
+	lode_thread_stop_timers();
+	lode_sampler_give_up();
+	lode_segment_stop(0);
+	is_filtered = true;
+	lode_gate->is_on = lode_gate->hooks_memory = 0; /* strict mode takes even the time stamp counter away */
+}
+
+bool lode_process_is_filtered(void)
+{
+	return is_filtered;
 }
 
 void lode_process_end(void)

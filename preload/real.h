@@ -50,7 +50,10 @@ typedef void (*lode_signal_handler)(int);
 	X(signal, "signal", lode_signal_handler, (int, lode_signal_handler))                              \
 	X(pthread_sigmask, "pthread_sigmask", int, (int, const sigset_t *, sigset_t *))                   \
 	X(sigtimedwait, "sigtimedwait", int, (const sigset_t *, siginfo_t *, const struct timespec *))    \
-	X(signalfd, "signalfd", int, (int, const sigset_t *, int))
+	X(signalfd, "signalfd", int, (int, const sigset_t *, int))                                        \
+	X(sigpending, "sigpending", int, (sigset_t *))                                                    \
+	X(prctl, "prctl", int, (int, unsigned long, unsigned long, unsigned long, unsigned long))         \
+	X(syscall, "syscall", long, (long, long, long, long, long, long, long))
 
 struct lode_real {
 #define X(member, symbol, type, parameters) type(*member) parameters;

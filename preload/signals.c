@@ -20,6 +20,13 @@ static uint32_t current;
 
 static struct lode_os_sigaction handler_before_exec;
 
+/* A SIGPROF sent to the process while nobody would take it: waits here for the first thread that does. */
+static siginfo_t process_pending;
+static uint32_t has_process_pending; /* 0: no, 1: being written, 2: yes */
+
+/* The program reads SIGPROF from this descriptor; -1: it does not. */
+static int descriptor = -1;
+
 /* Threads inside sigwait and its kind with SIGPROF in their set. */
 static int waiters[WAITERS_MAX];
 
@@ -94,31 +101,89 @@ static void call_program(const struct lode_os_sigaction *a, int sig, siginfo_t *
 	a->handler(sig, info, context);
 }
 
+static bool has_waiter(void)
+{
+	for (unsigned i = 0; i < WAITERS_MAX; i++)
+		if (__atomic_load_n(&waiters[i], __ATOMIC_SEQ_CST))
+			return true;
+	return false;
+}
+
 static bool hand_to_waiter(siginfo_t *info)
 {
 	for (unsigned i = 0; i < WAITERS_MAX; i++) {
 		int tid = __atomic_load_n(&waiters[i], __ATOMIC_ACQUIRE);
-		if (tid && lode_os_sigqueue(tid, SIGPROF, info) == 0)
+		if (tid && lode_os_sigqueue_as_queued(tid, SIGPROF, info) == 0)
 			return true;
 	}
 	return false;
 }
 
+static void copy_bytes(void *to, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+}
+
+/* A standard signal does not queue: the first one stays.  tgkill aims at a thread, all others at the process. */
 static void keep_pending(struct lode_thread *t, const siginfo_t *info)
 {
-	if (t->has_pending_prof)
-		return; /* a standard signal does not queue */
-	for (size_t i = 0; i < sizeof *info; i++)
-		t->pending_prof[i] = ((const uint8_t *)info)[i];
-	t->has_pending_prof = true;
+	uint32_t no = 0;
+	if (info->si_code == SI_TKILL) {
+		if (!t->has_pending_prof)
+			copy_bytes(t->pending_prof, info, sizeof *info);
+		t->has_pending_prof = true;
+	} else if (__atomic_compare_exchange_n(&has_process_pending, &no, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+		copy_bytes(&process_pending, info, sizeof *info);
+		__atomic_store_n(&has_process_pending, 2, __ATOMIC_RELEASE);
+	}
+}
+
+/* A descriptor cannot be woken by us: sampling ends here and the kernel takes over.  Each thread that believes that it
+ * blocks the signal blocks it from now on, and passes it on until nobody of them is left. */
+static void leave_to_kernel(siginfo_t *info, ucontext_t *context)
+{
+	uint64_t wanted[2];
+	lode_sampler_give_up();
+	if (lode_os_descriptor_mask(descriptor, wanted) == 0)
+		lode_os_signalfd(descriptor, wanted[0] | PROF_BIT);
+	sigaddset(&context->uc_sigmask, SIGPROF);
+	lode_os_sigqueue_as_queued(0, SIGPROF, info);
+}
+
+static bool take_process_pending(siginfo_t *info)
+{
+	uint32_t yes = 2;
+	if (!__atomic_compare_exchange_n(&has_process_pending, &yes, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return false;
+	copy_bytes(info, &process_pending, sizeof *info);
+	__atomic_store_n(&has_process_pending, 0, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static void deliver_pending(struct lode_thread *t)
+{
+	siginfo_t info;
+	if (t->has_pending_prof) {
+		t->has_pending_prof = false;
+		lode_os_sigqueue_self(SIGPROF, t->pending_prof);
+	}
+	if (take_process_pending(&info))
+		lode_os_sigqueue_as_queued(lode_os_tid(), SIGPROF, &info);
 }
 
 void lode_signals_deliver(int sig, siginfo_t *info, void *context)
 {
 	struct lode_thread *t = lode_self;
+	siginfo_t late;
 	if ((uintptr_t)t > 1 && t->blocks_prof) {
-		if (!hand_to_waiter(info))
+		if (descriptor >= 0)
+			leave_to_kernel(info, context);
+		else if (!hand_to_waiter(info))
 			keep_pending(t, info);
+		/* somebody may have begun to wait since: waiters look at what is pending after they are listed */
+		if (has_waiter() && take_process_pending(&late))
+			hand_to_waiter(&late);
 		return;
 	}
 	struct lode_os_sigaction a = *action();
@@ -130,12 +195,10 @@ void lode_signals_deliver(int sig, siginfo_t *info, void *context)
 		call_program(&a, sig, info, context);
 }
 
-static void deliver_pending(struct lode_thread *t)
+bool lode_signals_is_pending(void)
 {
-	if (!t->has_pending_prof)
-		return;
-	t->has_pending_prof = false;
-	lode_os_sigqueue_self(SIGPROF, t->pending_prof);
+	struct lode_thread *t = lode_self;
+	return ((uintptr_t)t > 1 && t->has_pending_prof) || __atomic_load_n(&has_process_pending, __ATOMIC_ACQUIRE);
 }
 
 /* ---- masks ---------------------------------------------------------------------------------- */
@@ -170,7 +233,7 @@ void lode_signals_wait_begin(unsigned *at)
 	int tid = lode_os_tid();
 	for (*at = 0; *at < WAITERS_MAX; ++*at) {
 		int zero = 0;
-		if (__atomic_compare_exchange_n(&waiters[*at], &zero, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&waiters[*at], &zero, tid, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			break;
 	}
 	struct lode_thread *t = lode_self;
@@ -186,13 +249,9 @@ void lode_signals_wait_end(unsigned at)
 	lode_os_sigmask(SIG_UNBLOCK, &prof, NULL);
 }
 
-void lode_signals_release(void)
+void lode_signals_note_descriptor(int fd)
 {
-	uint64_t prof = PROF_BIT;
-	lode_sampler_give_up();
-	if (lode_signals_blocked())
-		lode_os_sigmask(SIG_BLOCK, &prof, NULL);
-	lode_notice(LODE_NOTICE_MISSING, "the program reads SIGPROF from a descriptor: CPU sampling was turned off");
+	descriptor = fd;
 }
 
 /* ---- exec ----------------------------------------------------------------------------------- */

@@ -18,7 +18,10 @@ void lode_signals_believe(bool is_blocked);
 void lode_signals_wait_begin(unsigned *at);
 void lode_signals_wait_end(unsigned at);
 
-/* The program reads SIGPROF from a descriptor: sampling ends, the calling thread's mask becomes what it believes. */
-void lode_signals_release(void);
+/* One of the program's own waits, for the calling thread or the process. */
+bool lode_signals_is_pending(void);
+
+/* The program reads signals from this descriptor and would take SIGPROF from it. */
+void lode_signals_note_descriptor(int fd);
 
 #endif

@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "modules.h"
 #include "os.h"
+#include "process.h"
 #include "python/code.h"
 #include "python/interp.h"
 #include "sampler.h"
@@ -134,7 +135,8 @@ void lode_thread_end(void)
 	t->busy = 1;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	lode_sampler_stop(t);
-	lode_thread_account_exit(t);
+	if (!lode_process_is_filtered())
+		lode_thread_account_exit(t);
 	lode_self = LODE_THREAD_RETIRED;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	t->busy = 0;
@@ -210,6 +212,14 @@ LODE_COLD void lode_thread_leave_slow(struct lode_thread *t, void *frame)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	} while (t->attention);
 	errno = saved;
+}
+
+void lode_thread_stop_timers(void)
+{
+	lock(&list_lock);
+	for (struct lode_thread *t = all_threads; t; t = t->next)
+		lode_sampler_stop(t);
+	unlock(&list_lock);
 }
 
 /* ---- fork ----------------------------------------------------------------------------------- */

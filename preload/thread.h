@@ -105,6 +105,9 @@ void lode_thread_account_exit(struct lode_thread *t);
 struct lode_thread *lode_thread_enter_slow(void);
 void lode_thread_leave_slow(struct lode_thread *t, void *frame);
 
+/* Every thread's timer, for good.  Context: busy thread. */
+void lode_thread_stop_timers(void);
+
 /* The child keeps only the calling thread; segments stay the parent's. */
 void lode_thread_fork_child(void);
 void lode_thread_fork_begin(struct lode_thread *t); /* its lane and timer in the new stream */
