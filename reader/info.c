@@ -230,14 +230,16 @@ static void take_thread(struct lode_info *info, uint32_t process, const struct l
 	struct lode_fields f = lode_event_fields(e);
 	int64_t tid = (int64_t)lode_field_number(&f);
 	const char *name = take_text(info, &f);
-	info->threads[lode_info_thread(info, process, tid)].name = name;
+	uint32_t thread = lode_info_thread(info, process, tid); /* may move the array */
+	info->threads[thread].name = name;
 }
 
 static void take_thread_exit(struct lode_info *info, uint32_t process, const struct lode_event *e)
 {
 	struct lode_fields f = lode_event_fields(e);
 	int64_t tid = (int64_t)lode_field_number(&f);
-	struct lode_info_thread *t = &info->threads[lode_info_thread(info, process, tid)];
+	uint32_t thread = lode_info_thread(info, process, tid); /* may move the array */
+	struct lode_info_thread *t = &info->threads[thread];
 	t->cpu_ns = lode_field_number(&f);
 	t->has_exited = true;
 }
@@ -385,26 +387,41 @@ static void scan_block(struct lode_info *info, struct lode_source *s, const stru
 		info->processes[process].end_ticks = lane.time;
 }
 
+/* Makes the processes, from the blocks' headers alone. */
+static void scan_headers(struct lode_info *info, const struct lode_block *blocks, size_t n)
+{
+	info->block_count = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct lode_block *b = &blocks[i];
+		if (b->payload != LODE_PAYLOAD_RECORDS)
+			continue;
+		info->raw_bytes += b->raw_bytes;
+		if (!b->stream)
+			continue;
+		uint32_t process = lode_info_process(info, b->stream, b->pid); /* may move the array */
+		struct lode_info_process *p = &info->processes[process];
+		if (b->first_time && (!p->start_ticks || b->first_time < p->start_ticks))
+			p->start_ticks = b->first_time;
+		if (b->last_time > p->end_ticks)
+			p->end_ticks = b->last_time;
+	}
+}
+
+/* A process' last block is read whatever its flags: every block starts with a clock pair, and two that lie far apart
+ * give the scale. */
 static void scan(struct lode_info *info, struct lode_source *s)
 {
 	struct lode_payload_buffer buffer = { 0 };
 	size_t n;
 	const struct lode_block *blocks = lode_source_blocks(s, &n);
+	scan_headers(info, blocks, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct lode_block *b = &blocks[i];
-		info->block_count++;
 		if (b->payload != LODE_PAYLOAD_RECORDS)
 			continue;
-		info->raw_bytes += b->raw_bytes;
 		uint32_t process = b->stream ? lode_info_process(info, b->stream, b->pid) : UINT32_MAX;
-		if (b->stream) {
-			struct lode_info_process *p = &info->processes[process];
-			if (b->first_time && (!p->start_ticks || b->first_time < p->start_ticks))
-				p->start_ticks = b->first_time;
-			if (b->last_time > p->end_ticks)
-				p->end_ticks = b->last_time;
-		}
-		if (!b->stream || b->is_open || (b->flags & LODE_HAS_DEFINITIONS))
+		bool is_last = b->stream && b->last_time == info->processes[process].end_ticks;
+		if (!b->stream || b->is_open || is_last || (b->flags & LODE_HAS_DEFINITIONS))
 			scan_block(info, s, b, process, &buffer);
 	}
 	lode_payload_release(&buffer);

@@ -1,125 +1,21 @@
 /* Events in order of time to values by stack.  Contract in replay.h; called by load.c.
  *
  * Lanes are merged by a heap of their next keys; a lane runs on its own until the next other lane's (or block's, or
- * boundary's) key.  Boundaries are the moments at which something is noted: the range's start and end, the chosen
- * moment, tenths, steps of the timeline; the events' path knows nothing of them.
+ * boundary's) key.  Boundaries are the moments at which something is noted (replay_range.c): the range's start and end,
+ * the chosen moment, tenths, steps of the timeline; the events' path knows nothing of them.
  *
  * The peak in one pass: every new peak gets a number; before a stack's live value changes, if its stamp is older
  * than the number, the live value is what it had at the peak, and is kept.  What was never touched since has its live value. */
 #include "replay.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "decode.h"
 #include "lib/error.h"
-#include "lib/progress.h"
-#include "live.h"
-#include "mappings.h"
+#include "replay_state.h"
 
-#define BATCH 32u              /* events decoded ahead, their live-map slots prefetched */
-#define POINTS 1000u           /* steps of the timeline */
-#define COUNT_SCALE 65536u     /* counts of sampled streams are fixed-point: one sample stands for 1/p blocks */
 #define OPEN_BYTES_MAX (UINT64_C(4) << 30) /* payloads open at once; no real recording comes near */
-#define NONE UINT32_MAX
-
-struct totals { /* of a stack: what changes with memory events; one cache line */
-	uint64_t live_bytes, live_blocks;
-	uint64_t peak_bytes, peak_blocks;
-	uint64_t stamp;
-	uint64_t allocated, allocations, temporary;
-} __attribute__((aligned(64)));
-
-struct key { /* what a stack's index stands for, and what changes seldom */
-	uint32_t stream, thread, node;
-	uint32_t next; /* of the stream's stacks; NONE: the last */
-	uint64_t cpu_ns, samples;
-	uint64_t unfreed_bytes, unfreed_blocks; /* live when its process ended: no memory any more, but leaked */
-};
-
-struct thread {
-	uint64_t last_address; /* of the allocation that was the thread's last memory event; 0: it was none */
-	uint64_t cpu_ns;
-	uint32_t unmapped_category;
-};
-
-struct stream { /* one process; index as in info */
-	struct lode_live live;
-	struct lode_mappings mappings;
-	uint32_t *stack_of_node;  /* index + 1; not split by threads */
-	struct lode_map stack_of_key; /* thread << 32 | node; split */
-	uint32_t first_stack; /* NONE: there are none */
-	uint64_t live_bytes, peak_bytes, cpu_ns;
-	uint64_t count_unit;
-	double sample_bytes;
-	bool is_sampled, is_forked, is_ready;
-};
-
-struct lane {
-	struct lode_lane decoder;
-	struct lode_payload_buffer payload;
-	struct lode_event events[BATCH]; /* time: key */
-	size_t count, at;
-	uint32_t stream, thread;
-	bool is_ignored; /* its thread was not chosen */
-	struct lane *next_free;
-};
-
-struct entry {
-	uint64_t key;
-	struct lane *lane;
-};
-
-struct block_order {
-	uint64_t key;
-	const struct lode_block *block;
-};
-
-enum boundary_kind { BOUNDARY_GONE, BOUNDARY_FROM, BOUNDARY_STEP, BOUNDARY_TENTH, BOUNDARY_TO, BOUNDARY_AT };
-
-struct boundary {
-	uint64_t key;
-	uint32_t kind, index;
-};
-
-struct category_total {
-	uint64_t live, most, at_peak, stamp;
-};
-
-struct replay {
-	struct lode_info *info;
-	struct lode_source *source;
-	const struct lode_replay_options *options;
-	struct lode_replay_result *result;
-	struct stream *streams;
-	struct totals *totals;
-	struct key *keys;
-	size_t stack_count, stack_capacity;
-	struct thread *threads;
-	size_t thread_count;
-	size_t chosen_thread_count; /* of options->threads: threads met later are not in it */
-	/* the path of the events */
-	uint64_t live, step_high, peak;
-	uint64_t peak_number, peak_key;
-	uint64_t step_cpu;
-	struct category_total categories[LODE_MAP_ARENA + 1];
-	struct lode_profile_stats stats;
-	/* the merge */
-	struct entry *heap;
-	size_t heap_count, heap_capacity;
-	struct lane *free_lanes;
-	uint64_t open_bytes;
-	struct block_order *blocks; /* in order of their first keys */
-	size_t block_count, block_next;
-	struct boundary *boundaries;
-	size_t boundary_count, boundary_next;
-	uint64_t *growth[LODE_TENTHS]; /* live bytes by stack */
-	size_t growth_count[LODE_TENTHS];
-	uint64_t from_ns, to_ns;
-	struct lode_progress progress;
-};
 
 /* ---- time --------------------------------------------------------------------------------- */
 
@@ -197,72 +93,6 @@ static inline uint32_t stack_of(struct replay *r, const struct lane *l, uint32_t
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-struct amount {
-	uint64_t bytes, count;
-};
-
-/* A block of b bytes is sampled with p = 1 - exp(-b / T): it stands for 1/p blocks of its size. */
-static __attribute__((noinline)) struct amount weigh(const struct stream *s, uint64_t size)
-{
-	double bytes = size ? (double)size : 1, p = -expm1(-bytes / s->sample_bytes);
-	double most = 1e18;
-	struct amount a = { size, COUNT_SCALE };
-	if (p > 0) {
-		double b = (double)size / p, c = COUNT_SCALE / p;
-		a.bytes = (uint64_t)((b < most ? b : most) + 0.5);
-		a.count = (uint64_t)((c < most ? c : most) + 0.5);
-	}
-	return a;
-}
-
-static inline struct amount amount_of(const struct stream *s, uint64_t size)
-{
-	if (__builtin_expect(s->is_sampled, 0))
-		return weigh(s, size);
-	return (struct amount){ size, 1 };
-}
-
-static inline void keep_peak(const struct replay *r, struct totals *t)
-{
-	if (t->stamp == r->peak_number)
-		return;
-	t->peak_bytes = t->live_bytes;
-	t->peak_blocks = t->live_blocks;
-	t->stamp = r->peak_number;
-}
-
-static inline void acquire(struct replay *r, struct stream *s, uint32_t stack, struct amount a, uint64_t key)
-{
-	struct totals *t = &r->totals[stack];
-	keep_peak(r, t);
-	t->live_bytes += a.bytes;
-	t->live_blocks += a.count;
-	t->allocated += a.bytes;
-	t->allocations += a.count;
-	s->live_bytes += a.bytes;
-	if (s->live_bytes > s->peak_bytes)
-		s->peak_bytes = s->live_bytes;
-	r->live += a.bytes;
-	if (r->live <= r->step_high)
-		return;
-	r->step_high = r->live;
-	if (r->live > r->peak) {
-		r->peak = r->live;
-		r->peak_key = key;
-		r->peak_number++;
-	}
-}
-
-static inline void release(struct replay *r, struct stream *s, uint32_t stack, struct amount a)
-{
-	struct totals *t = &r->totals[stack];
-	keep_peak(r, t);
-	t->live_bytes -= a.bytes;
-	t->live_blocks -= a.count;
-	s->live_bytes -= a.bytes;
-	r->live -= a.bytes;
-}
-
 static __attribute__((noinline)) void replace(struct replay *r, struct stream *s, const struct lode_live_block *b)
 {
 	release(r, s, b->stack, amount_of(s, b->size));
@@ -336,21 +166,6 @@ static void apply_sample(struct replay *r, struct lane *l, const struct lode_eve
 }
 
 /* ---- mappings ----------------------------------------------------------------------------- */
-
-static bool is_memory(uint32_t category)
-{
-	return category == LODE_MAP_ANONYMOUS || category == LODE_MAP_BREAK;
-}
-
-static struct category_total *category_total(struct replay *r, uint32_t category)
-{
-	struct category_total *c = &r->categories[category <= LODE_MAP_ARENA ? category : LODE_MAP_FILE];
-	if (c->stamp != r->peak_number) {
-		c->at_peak = c->live;
-		c->stamp = r->peak_number;
-	}
-	return c;
-}
 
 static void cut(struct replay *r, struct lane *l, uint64_t start, uint64_t end)
 {
@@ -444,7 +259,7 @@ static bool refill(struct replay *r, struct lane *l)
 {
 	const struct stream *s = &r->streams[l->stream];
 	l->at = 0;
-	l->count = lode_lane_decode(&l->decoder, l->events, BATCH);
+	l->count = lode_lane_decode(&l->decoder, l->events, LODE_REPLAY_BATCH);
 	for (size_t i = 0; i < l->count; i++) {
 		struct lode_event *e = &l->events[i];
 		if (e->kind <= LODE_EVENT_FREE)
@@ -583,309 +398,6 @@ static void open_block(struct replay *r, const struct lode_block *b)
 		close_lane(r, l);
 }
 
-/* ---- boundaries --------------------------------------------------------------------------- */
-
-static int64_t signed_of(uint64_t v)
-{
-	return (int64_t)v;
-}
-
-static int64_t count_of(const struct replay *r, uint32_t stack, uint64_t count)
-{
-	uint64_t unit = r->streams[r->keys[stack].stream].count_unit;
-	return unit == 1 ? signed_of(count) : (signed_of(count) + (int64_t)unit / 2) / (int64_t)unit;
-}
-
-/* Stacks that appeared since the last call get their place in the result. */
-static void extend_result(struct replay *r)
-{
-	struct lode_replay_result *out = r->result;
-	if (out->stack_count == r->stack_count)
-		return;
-	out->stacks = lode_realloc(out->stacks, r->stack_count * sizeof(*out->stacks));
-	for (size_t i = out->stack_count; i < r->stack_count; i++) {
-		const struct key *k = &r->keys[i];
-		out->stacks[i] = (struct lode_stack){ .process = k->stream, .thread = k->thread, .node = k->node };
-	}
-	out->stack_count = r->stack_count;
-}
-
-/* What is counted is counted from here. */
-static void begin_range(struct replay *r)
-{
-	for (size_t i = 0; i < r->stack_count; i++) {
-		struct totals *t = &r->totals[i];
-		t->allocated = t->allocations = t->temporary = 0;
-		r->keys[i].cpu_ns = r->keys[i].samples = 0;
-	}
-	for (size_t i = 0; i < r->info->process_count; i++) {
-		r->streams[i].peak_bytes = r->streams[i].live_bytes;
-		r->streams[i].cpu_ns = 0;
-	}
-	for (size_t i = 0; i < r->thread_count; i++)
-		r->threads[i].cpu_ns = 0;
-	for (size_t i = 0; i <= LODE_MAP_ARENA; i++)
-		r->categories[i].most = r->categories[i].live;
-	r->stats = (struct lode_profile_stats){ 0 };
-	r->result->has_samples = false;
-	r->peak = r->step_high = r->live;
-	r->peak_key = r->options->from;
-	r->peak_number++;
-	r->step_cpu = 0;
-}
-
-static void end_step(struct replay *r, uint32_t index)
-{
-	struct lode_replay_result *out = r->result;
-	uint64_t span = r->to_ns - r->from_ns;
-	out->points[index] = (struct lode_profile_point){
-		.time_ns = r->from_ns + (uint64_t)((double)span * (index + 1) / POINTS),
-		.live_bytes = r->step_high,
-		.cpu_ns = r->step_cpu,
-	};
-	out->point_count = index + 1;
-	r->step_high = r->live;
-	r->step_cpu = 0;
-}
-
-static void end_tenth(struct replay *r, uint32_t index)
-{
-	r->growth[index] = lode_alloc(r->stack_count * sizeof(uint64_t));
-	r->growth_count[index] = r->stack_count;
-	for (size_t i = 0; i < r->stack_count; i++)
-		r->growth[index][i] = r->totals[i].live_bytes + r->keys[i].unfreed_bytes;
-}
-
-static void note_leak(struct replay *r, uint32_t stack, struct amount a, uint64_t birth)
-{
-	struct lode_stack *out = &r->result->stacks[stack];
-	if (birth <= r->options->from && r->options->from)
-		return;
-	uint64_t ns = lode_replay_ns(r->info, birth), span = r->to_ns - r->from_ns;
-	double part = span && ns > r->from_ns ? (double)(ns - r->from_ns) / (double)span : 0;
-	unsigned tenth = part >= 1 ? LODE_TENTHS - 1 : (unsigned)(part * LODE_TENTHS);
-	if (!out->values[LODE_MEASURE_LEAKED_BLOCKS] || ns < out->oldest_ns)
-		out->oldest_ns = ns;
-	if (ns > out->youngest_ns)
-		out->youngest_ns = ns;
-	out->values[LODE_MEASURE_LEAKED] += signed_of(a.bytes);
-	out->values[LODE_MEASURE_LEAKED_BLOCKS] += signed_of(a.count);
-	out->survivors[tenth] += a.count;
-}
-
-struct leak_visit {
-	struct replay *r;
-	struct stream *stream;
-};
-
-static void note_mapping_leak(const struct lode_mapping *m, void *data)
-{
-	const struct leak_visit *v = data;
-	if (is_memory(m->category))
-		note_leak(v->r, m->stack, (struct amount){ m->end - m->start, m->is_last ? v->stream->count_unit : 0 },
-			  m->birth);
-}
-
-static void note_leaks(struct replay *r)
-{
-	for (size_t i = 0; i < r->info->process_count; i++) {
-		struct stream *s = &r->streams[i];
-		for (size_t k = 0; s->live.slots && k <= s->live.mask; k++) {
-			const struct lode_live_block *b = &s->live.slots[k];
-			if (b->address)
-				note_leak(r, b->stack, amount_of(s, b->size), b->birth);
-		}
-		struct leak_visit visit = { r, s };
-		lode_mappings_each(&s->mappings, note_mapping_leak, &visit);
-	}
-	for (size_t i = 0; i < r->result->stack_count; i++) {
-		struct lode_stack *out = &r->result->stacks[i];
-		int64_t *blocks = &out->values[LODE_MEASURE_LEAKED_BLOCKS];
-		*blocks = count_of(r, (uint32_t)i, (uint64_t)*blocks);
-		for (unsigned t = 0; t < LODE_TENTHS; t++)
-			out->survivors[t] = (uint64_t)count_of(r, (uint32_t)i, out->survivors[t]);
-	}
-}
-
-static void note_stack(struct replay *r, uint32_t i)
-{
-	struct totals *t = &r->totals[i];
-	int64_t *v = r->result->stacks[i].values;
-	keep_peak(r, t);
-	v[LODE_MEASURE_CPU] = signed_of(r->keys[i].cpu_ns);
-	v[LODE_MEASURE_SAMPLES] = signed_of(r->keys[i].samples);
-	v[LODE_MEASURE_ALLOCATED] = signed_of(t->allocated);
-	v[LODE_MEASURE_ALLOCATIONS] = count_of(r, i, t->allocations);
-	v[LODE_MEASURE_PEAK] = signed_of(t->peak_bytes);
-	v[LODE_MEASURE_PEAK_BLOCKS] = count_of(r, i, t->peak_blocks);
-	v[LODE_MEASURE_TEMPORARY] = count_of(r, i, t->temporary);
-	if (r->options->is_at_peak) {
-		v[LODE_MEASURE_LIVE] = v[LODE_MEASURE_PEAK];
-		v[LODE_MEASURE_LIVE_BLOCKS] = v[LODE_MEASURE_PEAK_BLOCKS];
-	}
-	for (unsigned k = 0; k < LODE_TENTHS; k++)
-		if (i < r->growth_count[k])
-			r->result->stacks[i].growth[k] = r->growth[k][i];
-}
-
-static void note_stats(struct replay *r)
-{
-	struct lode_profile_stats *s = &r->result->stats;
-	*s = r->stats;
-	for (unsigned i = 0; i < LODE_PROFILE_SIZES; i++)
-		s->allocations += s->size_count[i];
-	for (uint32_t c = 0; c <= LODE_MAP_ARENA; c++)
-		(void)category_total(r, c);
-	s->reserved_bytes = r->categories[LODE_MAP_RESERVED].most;
-	s->file_bytes = r->categories[LODE_MAP_FILE].most;
-	s->arena_bytes = r->categories[LODE_MAP_ARENA].most;
-	s->reserved_at_peak = r->categories[LODE_MAP_RESERVED].at_peak;
-	s->file_at_peak = r->categories[LODE_MAP_FILE].at_peak;
-	s->arena_at_peak = r->categories[LODE_MAP_ARENA].at_peak;
-	s->stacks = r->stack_count;
-}
-
-static void end_range(struct replay *r)
-{
-	struct lode_replay_result *out = r->result;
-	extend_result(r);
-	for (uint32_t i = 0; i < r->stack_count; i++)
-		note_stack(r, i);
-	note_leaks(r);
-	note_stats(r);
-	out->peak_bytes = r->peak;
-	out->peak_key = r->peak_key;
-	out->has_memory_events = out->stats.allocations || out->stats.maps || out->stats.frees;
-	for (size_t i = 0; i < r->info->process_count; i++)
-		out->processes[i] = (struct lode_replay_process){ r->streams[i].cpu_ns, r->streams[i].peak_bytes };
-	out->thread_count = r->info->thread_count;
-	out->thread_cpu_ns = lode_alloc_zeroed(out->thread_count, sizeof(uint64_t));
-	for (size_t i = 0; i < out->thread_count && i < r->thread_count; i++)
-		out->thread_cpu_ns[i] = r->threads[i].cpu_ns;
-	r->peak = UINT64_MAX; /* no peak after the range */
-}
-
-/* At the end means at each process' end: so that it is what leaked. */
-static void note_live(struct replay *r)
-{
-	bool is_end = r->options->at == UINT64_MAX;
-	extend_result(r);
-	for (uint32_t i = 0; i < r->stack_count; i++) {
-		const struct key *k = &r->keys[i];
-		int64_t *v = r->result->stacks[i].values;
-		v[LODE_MEASURE_LIVE] = signed_of(r->totals[i].live_bytes + (is_end ? k->unfreed_bytes : 0));
-		v[LODE_MEASURE_LIVE_BLOCKS] =
-			count_of(r, i, r->totals[i].live_blocks + (is_end ? k->unfreed_blocks : 0));
-	}
-}
-
-/* A process is over: what it had not freed is free now, for the sums over processes. */
-static void end_process(struct replay *r, uint32_t index)
-{
-	struct stream *s = &r->streams[index];
-	if (!s->is_ready)
-		return;
-	for (uint32_t i = s->first_stack; i != NONE; i = r->keys[i].next) {
-		struct totals *t = &r->totals[i];
-		keep_peak(r, t);
-		r->keys[i].unfreed_bytes += t->live_bytes;
-		r->keys[i].unfreed_blocks += t->live_blocks;
-		t->live_bytes = t->live_blocks = 0;
-	}
-	r->live -= s->live_bytes;
-	s->live_bytes = 0;
-}
-
-static void pass_boundary(struct replay *r, const struct boundary *b)
-{
-	switch ((enum boundary_kind)b->kind) {
-	case BOUNDARY_GONE:
-		end_process(r, b->index);
-		break;
-	case BOUNDARY_FROM:
-		begin_range(r);
-		break;
-	case BOUNDARY_STEP:
-		end_step(r, b->index);
-		break;
-	case BOUNDARY_TENTH:
-		end_tenth(r, b->index);
-		break;
-	case BOUNDARY_TO:
-		end_range(r);
-		break;
-	case BOUNDARY_AT:
-		note_live(r);
-		break;
-	}
-}
-
-static int by_key_and_kind(const void *a, const void *b)
-{
-	const struct boundary *x = a, *y = b;
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : (x->index > y->index) - (x->index < y->index);
-}
-
-static void add_boundary(struct replay *r, uint64_t key, enum boundary_kind kind, uint32_t index)
-{
-	r->boundaries[r->boundary_count++] = (struct boundary){ key, kind, index };
-}
-
-/* Equal parts of the range end where `part` of `parts` of its time has passed; the last with the range. */
-static uint64_t part_key(const struct replay *r, unsigned part, unsigned parts)
-{
-	uint64_t span = r->to_ns - r->from_ns;
-	if (part >= parts)
-		return r->options->to;
-	uint64_t key = lode_replay_key(r->info, r->from_ns + (uint64_t)((double)span * part / parts));
-	return key < r->options->from ? r->options->from : key > r->options->to ? r->options->to : key;
-}
-
-/* Its last event, or its end as the recorder saw it. */
-static uint64_t end_key(const struct replay *r, uint32_t process)
-{
-	const struct lode_info_process *p = &r->info->processes[process];
-	uint64_t last = lode_replay_key_of_ticks(r->info, process, p->end_ticks) + 1;
-	uint64_t seen = lode_replay_key(r->info, p->end_ns);
-	return seen > last ? seen : last;
-}
-
-static void plan_boundaries(struct replay *r)
-{
-	const struct lode_replay_options *o = r->options;
-	struct lode_replay_result *out = r->result;
-	r->from_ns = o->from ? lode_replay_ns(r->info, o->from) : 0;
-	r->to_ns = o->to == UINT64_MAX ? r->info->duration_ns : lode_replay_ns(r->info, o->to);
-	if (r->to_ns < r->from_ns)
-		r->to_ns = r->from_ns;
-	out->from_ns = r->from_ns;
-	out->to_ns = r->to_ns;
-	r->boundaries = lode_alloc((POINTS + LODE_TENTHS + 3 + r->info->process_count) * sizeof(*r->boundaries));
-	for (size_t i = 0; i < r->info->process_count; i++) {
-		const struct lode_info_process *p = &r->info->processes[i];
-		if (p->is_gone && p->end_ns < r->info->duration_ns)
-			add_boundary(r, end_key(r, (uint32_t)i), BOUNDARY_GONE, (uint32_t)i);
-	}
-	if (o->from)
-		add_boundary(r, o->from, BOUNDARY_FROM, 0);
-	for (uint32_t i = 0; i < LODE_TENTHS; i++)
-		add_boundary(r, part_key(r, i + 1, LODE_TENTHS), BOUNDARY_TENTH, i);
-	if (o->want_timeline && r->to_ns > r->from_ns) {
-		out->points = lode_alloc(POINTS * sizeof(*out->points));
-		for (uint32_t i = 0; i < POINTS; i++)
-			add_boundary(r, part_key(r, i + 1, POINTS), BOUNDARY_STEP, i);
-	}
-	add_boundary(r, o->to, BOUNDARY_TO, 0);
-	if (!o->is_at_peak)
-		add_boundary(r, o->at, BOUNDARY_AT, 0);
-	qsort(r->boundaries, r->boundary_count, sizeof(*r->boundaries), by_key_and_kind);
-	r->peak = UINT64_MAX; /* none before the range */
-	if (!o->from) /* nothing lies before it: not even an event at time 0 */
-		begin_range(r);
-}
-
 /* ---- the pass ----------------------------------------------------------------------------- */
 
 static int by_first_key(const void *a, const void *b)
@@ -896,7 +408,7 @@ static int by_first_key(const void *a, const void *b)
 	return x->block->sequence < y->block->sequence ? -1 : x->block->sequence > y->block->sequence;
 }
 
-static bool is_chosen(const struct replay *r, uint32_t process)
+bool lode_replay_is_chosen(const struct replay *r, uint32_t process)
 {
 	return process < r->info->process_count && (!r->options->processes || r->options->processes[process]);
 }
@@ -909,7 +421,7 @@ static void order_blocks(struct replay *r)
 	r->blocks = lode_alloc((n + 1) * sizeof(*r->blocks));
 	for (size_t i = 0; i < n; i++) {
 		uint32_t process = lode_map_get(&r->info->process_of_stream, blocks[i].stream);
-		if (blocks[i].payload != LODE_PAYLOAD_RECORDS || !blocks[i].stream || !is_chosen(r, process))
+		if (blocks[i].payload != LODE_PAYLOAD_RECORDS || !blocks[i].stream || !lode_replay_is_chosen(r, process))
 			continue;
 		bytes += blocks[i].stored_bytes;
 		r->blocks[r->block_count++] = (struct block_order){
@@ -936,7 +448,7 @@ static void load_nodes(struct replay *r)
 	for (size_t i = 0; i < n; i++) {
 		const struct lode_block *b = &blocks[i];
 		uint32_t process = lode_map_get(&r->info->process_of_stream, b->stream);
-		if (b->payload != LODE_PAYLOAD_NODES || !is_chosen(r, process))
+		if (b->payload != LODE_PAYLOAD_NODES || !lode_replay_is_chosen(r, process))
 			continue;
 		struct lode_nodes *nodes = &r->result->nodes[process];
 		uint64_t end = (uint64_t)b->node_base + b->raw_bytes / sizeof(struct lode_node);
@@ -980,7 +492,7 @@ static void finish_nodes(struct replay *r)
 static void pass_boundaries(struct replay *r, uint64_t next_key)
 {
 	while (r->boundary_next < r->boundary_count && r->boundaries[r->boundary_next].key < next_key)
-		pass_boundary(r, &r->boundaries[r->boundary_next++]);
+		lode_range_pass(r, &r->boundaries[r->boundary_next++]);
 }
 
 static void merge(struct replay *r)
@@ -1010,35 +522,7 @@ static void merge(struct replay *r)
 			sift_down(r);
 	}
 	while (r->boundary_next < r->boundary_count)
-		pass_boundary(r, &r->boundaries[r->boundary_next++]);
-}
-
-/* Resident memory of the chosen processes that run at each step: the last value that was noted. */
-static void add_rss(struct replay *r)
-{
-	const struct lode_info *info = r->info;
-	struct lode_replay_result *out = r->result;
-	uint64_t *last = lode_alloc_zeroed(info->process_count, sizeof(*last));
-	struct lode_map process_of_pid = { 0 };
-	size_t next = 0;
-	for (size_t i = 0; i < info->process_count; i++)
-		if (is_chosen(r, (uint32_t)i))
-			*lode_map_put(&process_of_pid, (uint64_t)info->processes[i].pid, 0) = (uint32_t)i;
-	for (size_t i = 0; i < out->point_count; i++) {
-		struct lode_profile_point *point = &out->points[i];
-		for (; next < info->rss_count && info->rss[next].time_ns <= point->time_ns; next++) {
-			uint32_t process = lode_map_get(&process_of_pid, (uint64_t)info->rss[next].pid);
-			if (process != LODE_MAP_NONE)
-				last[process] = info->rss[next].bytes;
-		}
-		for (size_t k = 0; k < info->process_count; k++)
-			if (last[k] && point->time_ns <= info->processes[k].end_ns)
-				point->rss_bytes += last[k];
-		if (point->rss_bytes > out->stats.rss_peak_bytes)
-			out->stats.rss_peak_bytes = point->rss_bytes;
-	}
-	lode_map_release(&process_of_pid);
-	free(last);
+		lode_range_pass(r, &r->boundaries[r->boundary_next++]);
 }
 
 static void release_lane(struct lane *l)
@@ -1095,10 +579,10 @@ void lode_replay(struct lode_info *info, struct lode_source *s, const struct lod
 	load_nodes(&r);
 	finish_nodes(&r);
 	order_blocks(&r);
-	plan_boundaries(&r);
+	lode_range_plan(&r);
 	merge(&r);
 	lode_progress_end(&r.progress);
-	add_rss(&r);
+	lode_range_add_rss(&r);
 	out->at_ns = o->is_at_peak ? lode_replay_ns(info, out->peak_key)
 				   : (o->at == UINT64_MAX ? info->duration_ns : lode_replay_ns(info, o->at));
 	out->peak_ns = lode_replay_ns(info, out->peak_key);
