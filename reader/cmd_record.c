@@ -3,9 +3,12 @@
  * Order of things: everything that can fail is tried before the program starts; from then on a failure of the recording
  * costs data and a message, never the program's result. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -32,6 +35,7 @@ enum record_status { /* as env(1) and timeout(1) say it */
 #define STRAGGLERS_NS UINT64_C(2000000000) /* how long the rest of the tree may outlive the program */
 #define NEWCOMERS_NS UINT64_C(200000000)   /* how long one may take to show itself */
 #define SETTLE_MS 30                       /* agents see a stop with their next event */
+#define LOAD_SECONDS_MAX 30
 #define LOAD_RAW_MAX (UINT64_C(256) << 20) /* the summary replays recordings up to this: about two seconds */
 
 struct recording {
@@ -283,20 +287,41 @@ static void follow_stragglers(struct recording *r)
 
 /* ---- afterwards --------------------------------------------------------------------------- */
 
-/* Peak of live memory by replay, while that is quick; -1: not known. */
-static int64_t peak_bytes(const struct recording *r)
+static int64_t replay_peak(const char *path)
 {
-	const char *files[] = { r->path };
+	const char *files[] = { path };
 	struct lode_load_options o = { .files = files, .file_count = 1, .no_symbols = true, .quiet = true };
 	struct lode_profile *p = NULL;
+	if (lode_load(&o, &p) == LODE_LOAD_FAILED || !p || !p->self[LODE_MEASURE_PEAK])
+		return -1;
+	return p->total[LODE_MEASURE_PEAK];
+}
+
+/* Peak of live memory by replay, while that is quick; -1: not known.  In a process of its own: the program's status is
+ * lode's to pass on, whatever the replay of its recording comes to. */
+static int64_t peak_bytes(const struct recording *r)
+{
 	int64_t peak = -1;
+	int ends[2];
 
 	if (!strcmp(r->options.memory, "off") || r->file.raw_bytes > LOAD_RAW_MAX || r->collect.events == 0)
 		return -1;
-	if (lode_load(&o, &p) != LODE_LOAD_FAILED && p && p->self[LODE_MEASURE_PEAK])
-		peak = p->total[LODE_MEASURE_PEAK];
-	if (p)
-		lode_profile_free(p);
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -1;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		setrlimit(RLIMIT_CPU, &(struct rlimit){ LOAD_SECONDS_MAX, LOAD_SECONDS_MAX });
+		peak = replay_peak(r->path);
+		_exit(write(ends[1], &peak, sizeof peak) != (ssize_t)sizeof peak);
+	}
+	close(ends[1]);
+	if (read(ends[0], &peak, sizeof peak) != (ssize_t)sizeof peak)
+		peak = -1;
+	close(ends[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
 	return peak;
 }
 

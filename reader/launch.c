@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/error.h"
 #include "lode/options.h"
+#include "proc.h"
 
 static const int passed_on[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH, SIGALRM };
 
@@ -89,6 +91,47 @@ static _Noreturn void become_program(const struct lode_launch *l, const struct l
 	_exit(127);
 }
 
+/* ---- the witness -------------------------------------------------------------------------- */
+
+/* kill(2) does not tell its receiver whether the whole process group was meant.  A process of the group that blocks
+ * everything shows it: what is pending there went to all, the program included, and must not be passed on once more. */
+static void call_witness(struct lode_launch *l)
+{
+	pid_t lode = getpid();
+	l->witness = fork();
+	if (l->witness != 0)
+		return;
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_range(0, ~0u, 0); /* a reader of our output waits for its end, not for this process */
+	while (getppid() == lode)
+		pause();
+	_exit(0);
+}
+
+static void dismiss_witness(struct lode_launch *l)
+{
+	if (l->witness <= 0)
+		return;
+	kill(l->witness, SIGKILL);
+	waitpid(l->witness, NULL, 0);
+	l->witness = 0;
+}
+
+static bool went_to_group(struct lode_launch *l, int sig)
+{
+	if (l->witness <= 0)
+		return false;
+	usleep(1000); /* the kernel goes through the group one by one */
+	if (!lode_proc_is_pending((uint32_t)l->witness, sig))
+		return false;
+	dismiss_witness(l); /* the next one starts with nothing pending */
+	call_witness(l);
+	return true;
+}
+
 /* ---- the parent --------------------------------------------------------------------------- */
 
 static int make_pipe(int ends[2])
@@ -129,6 +172,7 @@ int lode_launch_fork(struct lode_launch *l, const struct lode_launch_plan *plan)
 	close(failed[1]);
 	l->go = go[1];
 	l->failed = failed[0];
+	call_witness(l);
 	/* from here on a closed terminal or a full quota must not end the recorder: the program's status counts */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -148,8 +192,10 @@ int lode_launch_go(struct lode_launch *l, const char *log)
 		got = read(l->failed, &error, sizeof error);
 	while (got < 0 && errno == EINTR);
 	close(l->failed);
-	if (error)
+	if (error) {
 		waitpid(l->pid, NULL, 0);
+		dismiss_witness(l);
+	}
 	return error;
 }
 
@@ -158,6 +204,7 @@ void lode_launch_cancel(struct lode_launch *l)
 	close(l->go);
 	close(l->failed);
 	waitpid(l->pid, NULL, 0);
+	dismiss_witness(l);
 }
 
 /* Stops with the program when a terminal's job control stopped it, so that the shell sees its job stopped.  A plain
@@ -183,6 +230,7 @@ static void look_at_child(struct lode_launch *l)
 		}
 		l->is_over = true;
 		l->status = status;
+		dismiss_witness(l);
 		return;
 	}
 }
@@ -194,8 +242,8 @@ bool lode_launch_wait(struct lode_launch *l, unsigned milliseconds)
 	siginfo_t info;
 
 	int sig = sigtimedwait(&set, &info, &t);
-	/* si_code > 0: the kernel's, for a terminal: the program got it as well.  kill(2) meant lode: pass it on */
-	if (sig > 0 && sig != SIGCHLD && info.si_code <= 0 && !l->is_over)
+	/* si_code > 0: the kernel's, for a terminal, which means the group */
+	if (sig > 0 && sig != SIGCHLD && info.si_code <= 0 && !l->is_over && !went_to_group(l, sig))
 		kill(l->pid, sig);
 	if (!l->is_over)
 		look_at_child(l);

@@ -1,6 +1,6 @@
 /* Runs the recorded program as if lode were not there: the same standard streams, signal dispositions and masks,
- * process group, exit status and signal death.  Signals that were sent to lode alone reach the program; what a terminal
- * sends, it sends to both. */
+ * process group, exit status and signal death.  Every signal reaches the program once: what was sent to lode alone is
+ * passed on, what a terminal or kill(2) sent to the process group is there already. */
 #ifndef LODE_LAUNCH_H
 #define LODE_LAUNCH_H
 
@@ -10,6 +10,7 @@
 
 struct lode_launch {
 	pid_t pid;
+	pid_t witness;          /* a process in the same group that does nothing but keep its signals pending */
 	int go, failed;         /* pipes: the log's path to the child; its errno back */
 	sigset_t inherited_mask;
 	struct sigaction inherited_child_action;

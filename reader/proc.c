@@ -54,6 +54,14 @@ bool lode_proc_is_gone(uint32_t pid)
 	return (state == 'Z' || state == 'X') && threads <= 1;
 }
 
+bool lode_proc_is_pending(uint32_t pid, int signal)
+{
+	char text[4096];
+	unsigned long long mask;
+	const char *line = read_file(pid, "status", text, sizeof text) ? strstr(text, "\nShdPnd:") : NULL;
+	return line && sscanf(line + 8, "%llx", &mask) == 1 && mask >> (signal - 1) & 1;
+}
+
 /* The environment is read in pieces that overlap by the variable's length: it may be large. */
 static bool has_variable(const char *pid, const char *variable)
 {

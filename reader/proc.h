@@ -11,6 +11,9 @@ uint64_t lode_proc_rss(uint32_t pid);
 /* True when the process is gone, or a zombie without running threads: it writes nothing any more. */
 bool lode_proc_is_gone(uint32_t pid);
 
+/* True when `signal` waits to be delivered to the process. */
+bool lode_proc_is_pending(uint32_t pid, int signal);
+
 /* True when some process was started with `variable` ("NAME=value") in its environment and has not changed its image. */
 bool lode_proc_any_with_variable(const char *variable);
 
