@@ -6,7 +6,8 @@
 
 #include "lib/error.h"
 
-int lode_cmd_parse(struct lode_view_options *o, int argc, char **argv, unsigned least, unsigned most)
+int lode_cmd_parse(struct lode_view_options *o, int argc, char **argv, unsigned least,
+		   unsigned most)
 {
 	const struct lode_command *c = lode_command_find(argv[0]);
 	int r = lode_view_options_parse(o, c->bit, argc, argv);
@@ -16,12 +17,15 @@ int lode_cmd_parse(struct lode_view_options *o, int argc, char **argv, unsigned 
 		return LODE_STATUS_OK;
 	}
 	if (!r && o->files.count < least)
-		r = lode_error("%s: no recording is named; usage: lode %s [options] %s", c->name, c->name, c->arguments);
+		r = lode_error("%s: no recording is named; usage: lode %s [options] %s", c->name,
+			       c->name, c->arguments);
 	if (!r && most && o->files.count > most)
-		r = lode_error("%s: '%s' is one too many; usage: lode %s [options] %s", c->name, o->files.items[most], c->name,
-			       c->arguments);
+		r = lode_error("%s: '%s' is one too many; usage: lode %s [options] %s", c->name,
+			       o->files.items[most], c->name, c->arguments);
 	if (!r && o->by == LODE_BY_TYPE)
-		r = lode_error("%s: --by type: the types of objects are not recorded by this version", c->name);
+		r = lode_error(
+			"%s: --by type: the types of objects are not recorded by this version",
+			c->name);
 	if (!r)
 		return -1;
 	lode_view_options_release(o);
@@ -51,8 +55,10 @@ struct lode_profile *lode_cmd_load(const struct lode_view_options *o, int *statu
 enum lode_measure lode_cmd_measure(const struct lode_view_options *o, const struct lode_profile *p)
 {
 	if (o->measure < 0)
-		return p->self[LODE_MEASURE_CPU] && (p->total[LODE_MEASURE_SAMPLES] > 0 || !p->self[LODE_MEASURE_PEAK]) ?
-			       LODE_MEASURE_CPU : LODE_MEASURE_PEAK;
+		return p->self[LODE_MEASURE_CPU] && (p->total[LODE_MEASURE_SAMPLES] > 0 ||
+						     !p->self[LODE_MEASURE_PEAK])
+			       ? LODE_MEASURE_CPU
+			       : LODE_MEASURE_PEAK;
 	if (!p->self[o->measure])
 		lode_warn("%s: %s was not recorded (%s); 'lode record --help' says how", o->command,
 			  lode_measure_words[o->measure], lode_measure_texts[o->measure]);

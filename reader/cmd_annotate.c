@@ -1,5 +1,6 @@
-/* lode annotate: every line of a source file with its time and memory.  Native frames are left out for a Python file: what a
- * line's C functions do is the line's own, which is what a Python programmer means. */
+/* lode annotate: every line of a source file with its time and memory.  Native frames are left out
+ * for a Python file: what a line's C functions do is the line's own, which is what a Python
+ * programmer means. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ struct line {
 
 struct annotation {
 	const struct lode_profile *p;
-	const char *file; /* as recorded */
+	const char *file;   /* as recorded */
 	struct line *lines; /* by number; 0: unknown */
 	size_t line_count;
 };
@@ -41,21 +42,25 @@ struct annotation {
 static bool ends_with(const char *path, const char *end)
 {
 	size_t n = strlen(path), m = strlen(end);
-	return m <= n && !strcmp(path + n - m, end) && (m == n || *end == '/' || path[n - m - 1] == '/');
+	return m <= n && !strcmp(path + n - m, end) &&
+	       (m == n || *end == '/' || path[n - m - 1] == '/');
 }
 
-/* The file that costs most among those of `kind` (LODE_FRAME_THREAD: any) whose path ends with `end`. */
+/* The file that costs most among those of `kind` (LODE_FRAME_THREAD: any) whose path ends with
+ * `end`. */
 static const char *hottest_file(const struct lode_profile *p, const char *end)
 {
 	struct lode_view v;
 	const char *best = NULL;
 	int64_t most = -1;
-	enum lode_measure m = p->self[LODE_MEASURE_CPU] && p->total[LODE_MEASURE_CPU] ? LODE_MEASURE_CPU : LODE_MEASURE_ALLOCATED;
+	enum lode_measure m = p->self[LODE_MEASURE_CPU] && p->total[LODE_MEASURE_CPU]
+				      ? LODE_MEASURE_CPU
+				      : LODE_MEASURE_ALLOCATED;
 	lode_view_init(&v, p, m, LODE_BY_FILE);
 	for (size_t i = 0; i < v.row_count; i++) {
 		const struct lode_row *r = &v.rows[i];
-		if (!r->file || r->self <= most || (end && !ends_with(r->file, end)) || (!end && r->kind != LODE_FRAME_PYTHON) ||
-		    (!end && *r->file == '<'))
+		if (!r->file || r->self <= most || (end && !ends_with(r->file, end)) ||
+		    (!end && r->kind != LODE_FRAME_PYTHON) || (!end && *r->file == '<'))
 			continue;
 		best = r->file;
 		most = r->self;
@@ -71,7 +76,8 @@ static const char *hottest_file(const struct lode_profile *p, const char *end)
 static uint32_t line_of(const struct annotation *a, uint32_t node)
 {
 	const struct lode_frame *f = &a->p->frames[a->p->nodes[node].frame];
-	return f->file && !strcmp(f->file, a->file) && f->line < a->line_count ? f->line : UINT32_MAX;
+	return f->file && !strcmp(f->file, a->file) && f->line < a->line_count ? f->line
+									       : UINT32_MAX;
 }
 
 /* Each value goes to its leaf's line (self), or to every line of its stack once (total). */
@@ -79,9 +85,11 @@ static void add_up(struct annotation *a, size_t column)
 {
 	const struct lode_profile *p = a->p;
 	const int64_t *self = p->self[columns[column].measure];
-	uint32_t *last = lode_alloc_zeroed(a->line_count, sizeof(*last)); /* node that a line last counted for */
+	uint32_t *last = lode_alloc_zeroed(a->line_count,
+					   sizeof(*last)); /* node that a line last counted for */
 	for (uint32_t i = 1; self && i < p->node_count; i++) {
-		for (uint32_t n = self[i] ? i : 0; n; n = columns[column].is_total ? p->nodes[n].parent : 0) {
+		for (uint32_t n = self[i] ? i : 0; n;
+		     n = columns[column].is_total ? p->nodes[n].parent : 0) {
 			uint32_t line = line_of(a, n);
 			if (line == UINT32_MAX || last[line] == i)
 				continue;
@@ -98,27 +106,32 @@ static void annotate(struct annotation *a, const struct lode_profile *p, const c
 	enum { LINE_MOST = 1 << 22 };
 	*a = (struct annotation){.p = p, .file = file, .line_count = 1};
 	for (size_t i = 0; i < p->frame_count; i++)
-		if (p->frames[i].file && !strcmp(p->frames[i].file, file) && p->frames[i].line >= a->line_count &&
-		    p->frames[i].line < LINE_MOST)
+		if (p->frames[i].file && !strcmp(p->frames[i].file, file) &&
+		    p->frames[i].line >= a->line_count && p->frames[i].line < LINE_MOST)
 			a->line_count = (size_t)p->frames[i].line + 1;
 	a->lines = lode_alloc_zeroed(a->line_count, sizeof(*a->lines));
 	for (size_t c = 0; c < COLUMN_COUNT; c++)
 		add_up(a, c);
 }
 
-/* ---- output --------------------------------------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
-static const char *format_cell(char buf[LODE_UNIT_MAX], const struct annotation *a, size_t line, size_t column)
+static const char *format_cell(char buf[LODE_UNIT_MAX], const struct annotation *a, size_t line,
+			       size_t column)
 {
 	int64_t v = line < a->line_count ? a->lines[line].values[column] : 0;
 	return v ? lode_format_unit(buf, lode_measure_units[columns[column].measure], v) : "";
 }
 
-static void print_line(const struct annotation *a, const struct lode_output *out, size_t line, const char *source)
+static void print_line(const struct annotation *a, const struct lode_output *out, size_t line,
+		       const char *source)
 {
 	bool is_used = line < a->line_count && a->lines[line].is_used;
-	int64_t whole = a->p->total[LODE_MEASURE_CPU] ? a->p->total[LODE_MEASURE_CPU] : a->p->total[LODE_MEASURE_ALLOCATED];
-	int64_t own = !is_used ? 0 : a->p->total[LODE_MEASURE_CPU] ? a->lines[line].values[0] : a->lines[line].values[2];
+	int64_t whole = a->p->total[LODE_MEASURE_CPU] ? a->p->total[LODE_MEASURE_CPU]
+						      : a->p->total[LODE_MEASURE_ALLOCATED];
+	int64_t own = !is_used                        ? 0
+		      : a->p->total[LODE_MEASURE_CPU] ? a->lines[line].values[0]
+						      : a->lines[line].values[2];
 	enum lode_style style = lode_style_of_share(own, whole);
 	fputs(style == LODE_STYLE_PLAIN ? "" : lode_style(out, style), out->f);
 	for (size_t c = 0; c < COLUMN_COUNT; c++) {
@@ -126,7 +139,8 @@ static void print_line(const struct annotation *a, const struct lode_output *out
 		if (a->p->self[columns[c].measure])
 			fprintf(out->f, "%9s  ", format_cell(cell, a, line, c));
 	}
-	fprintf(out->f, "%s%5zu  ", style == LODE_STYLE_PLAIN ? "" : lode_style(out, LODE_STYLE_PLAIN), line);
+	fprintf(out->f, "%s%5zu  ",
+		style == LODE_STYLE_PLAIN ? "" : lode_style(out, LODE_STYLE_PLAIN), line);
 	for (; *source == '\t'; source++)
 		fputs("        ", out->f);
 	lode_put_text(out->f, source);
@@ -143,7 +157,8 @@ static void print_source(const struct annotation *a, const struct lode_output *o
 		print_line(a, out, ++line, text);
 	}
 	free(text);
-	for (line++; line < a->line_count; line++) /* the file is shorter now: its costs are not lost */
+	for (line++; line < a->line_count;
+	     line++) /* the file is shorter now: its costs are not lost */
 		if (a->lines[line].is_used)
 			print_line(a, out, line, "(the file has no such line now)");
 }
@@ -153,7 +168,8 @@ static void print_text(const struct annotation *a, const struct lode_output *out
 	FILE *source = fopen(a->file, "re");
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	lode_put_text(out->f, a->file);
-	fprintf(out->f, "%s%s\n", lode_style(out, LODE_STYLE_PLAIN), source ? "" : ": the source cannot be read; lines with costs");
+	fprintf(out->f, "%s%s\n", lode_style(out, LODE_STYLE_PLAIN),
+		source ? "" : ": the source cannot be read; lines with costs");
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	for (size_t c = 0; c < COLUMN_COUNT; c++)
 		if (a->p->self[columns[c].measure])
@@ -170,7 +186,8 @@ static void print_text(const struct annotation *a, const struct lode_output *out
 		char cell[LODE_UNIT_MAX];
 		enum lode_measure m = columns[c].measure;
 		if (a->p->self[m] && (!c || columns[c - 1].measure != m))
-			fprintf(out->f, "%s%s %s", c ? ", " : "in the whole recording: ", lode_measure_texts[m],
+			fprintf(out->f, "%s%s %s",
+				c ? ", " : "in the whole recording: ", lode_measure_texts[m],
 				lode_format_unit(cell, lode_measure_units[m], a->p->total[m]));
 	}
 	fputc('\n', out->f);
@@ -217,7 +234,7 @@ static void print_csv(const struct annotation *a, FILE *f)
 	}
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static int show(const struct lode_profile *p, const struct lode_view_options *o, const char *file)
 {
@@ -254,9 +271,13 @@ int lode_cmd_annotate(int argc, char **argv)
 	} else if (p) {
 		status = LODE_STATUS_USAGE;
 		if (source)
-			lode_error("annotate: no frame of '%s' is in '%s'; 'lode top --by file' lists those that are", source, o.files.items[0]);
+			lode_error("annotate: no frame of '%s' is in '%s'; 'lode top --by file' "
+				   "lists those that are",
+				   source, o.files.items[0]);
 		else
-			lode_error("annotate: no Python file is in '%s'; name a source: lode annotate FILE SOURCE", o.files.items[0]);
+			lode_error("annotate: no Python file is in '%s'; name a source: lode "
+				   "annotate FILE SOURCE",
+				   o.files.items[0]);
 	}
 	if (p)
 		lode_profile_free(p);

@@ -24,16 +24,19 @@ struct results {
 	bool is_bad;
 };
 
-static void judge(struct results *r, const char *what, const char *unit, int64_t value, int64_t limit, int64_t baseline,
-		  bool is_known)
+static void judge(struct results *r, const char *what, const char *unit, int64_t value,
+		  int64_t limit, int64_t baseline, bool is_known)
 {
-	struct result one = {what, unit, value, limit, baseline, is_known && value > limit, is_known};
+	struct result one = {what,    unit, value, limit, baseline, is_known && value > limit,
+			     is_known};
 	if (r->count < RESULT_MOST)
 		r->rows[r->count++] = one;
-	r->is_bad |= one.is_exceeded || !is_known; /* a figure that is not there cannot be said to be good */
+	r->is_bad |= one.is_exceeded ||
+		     !is_known; /* a figure that is not there cannot be said to be good */
 }
 
-static void judge_measure(struct results *r, const char *what, const struct lode_profile *p, enum lode_measure m, int64_t limit)
+static void judge_measure(struct results *r, const char *what, const struct lode_profile *p,
+			  enum lode_measure m, int64_t limit)
 {
 	if (limit >= 0)
 		judge(r, what, lode_measure_units[m], p->total[m], limit, -1, p->self[m] != NULL);
@@ -47,47 +50,59 @@ static int64_t live_at(const struct lode_profile *p, uint64_t time_ns)
 	return live;
 }
 
-/* From --from, or the middle: the first half is the program's own growing up.  The range is the profile's, so `before` is its
- * start when --from was given. */
-static void judge_growth(struct results *r, const struct lode_profile *p, const struct lode_view_options *o, int64_t bytes,
-			 double percent)
+/* From --from, or the middle: the first half is the program's own growing up.  The range is the
+ * profile's, so `before` is its start when --from was given. */
+static void judge_growth(struct results *r, const struct lode_profile *p,
+			 const struct lode_view_options *o, int64_t bytes, double percent)
 {
-	uint64_t start = o->load.from ? p->from_ns : p->duration_ns / 2, end = p->to_ns ? p->to_ns : p->duration_ns;
+	uint64_t start = o->load.from ? p->from_ns : p->duration_ns / 2,
+		 end = p->to_ns ? p->to_ns : p->duration_ns;
 	int64_t before = live_at(p, start), growth = live_at(p, end) - before;
-	judge(r, "growth", "bytes", growth, percent >= 0 ? (int64_t)((double)before * percent / 100) : bytes, -1, p->point_count > 0);
+	judge(r, "growth", "bytes", growth,
+	      percent >= 0 ? (int64_t)((double)before * percent / 100) : bytes, -1,
+	      p->point_count > 0);
 }
 
-static void judge_baseline(struct results *r, const struct lode_profile *p, const struct lode_profile *old,
-			   const struct lode_view_options *o)
+static void judge_baseline(struct results *r, const struct lode_profile *p,
+			   const struct lode_profile *old, const struct lode_view_options *o)
 {
-	static const enum lode_measure compared[] = {LODE_MEASURE_PEAK, LODE_MEASURE_ALLOCATED, LODE_MEASURE_ALLOCATIONS,
-						     LODE_MEASURE_LEAKED, LODE_MEASURE_CPU};
+	static const enum lode_measure compared[] = {LODE_MEASURE_PEAK, LODE_MEASURE_ALLOCATED,
+						     LODE_MEASURE_ALLOCATIONS, LODE_MEASURE_LEAKED,
+						     LODE_MEASURE_CPU};
 	for (size_t i = 0; i < sizeof(compared) / sizeof(*compared); i++) {
 		enum lode_measure m = compared[i];
-		bool is_asked = o->measure >= 0 ? (int)m == o->measure : m != LODE_MEASURE_CPU; /* time is noise on CI machines */
+		bool is_asked = o->measure >= 0
+					? (int)m == o->measure
+					: m != LODE_MEASURE_CPU; /* time is noise on CI machines */
 		if (!is_asked || !p->self[m] || !old->self[m])
 			continue;
 		int64_t limit = (int64_t)((double)old->total[m] * (1 + o->tolerance / 100));
-		judge(r, lode_measure_words[m], lode_measure_units[m], p->total[m], limit, old->total[m], true);
+		judge(r, lode_measure_words[m], lode_measure_units[m], p->total[m], limit,
+		      old->total[m], true);
 	}
 }
 
-static void print_text(const struct results *r, const struct lode_profile *p, const struct lode_output *out)
+static void print_text(const struct results *r, const struct lode_profile *p,
+		       const struct lode_output *out)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		const struct result *x = &r->rows[i];
 		char value[LODE_UNIT_MAX], limit[LODE_UNIT_MAX], old[LODE_UNIT_MAX];
 		bool is_bad = x->is_exceeded || !x->is_known;
-		fprintf(out->f, "%s%-8s%s  %s ", lode_style(out, is_bad ? LODE_STYLE_HOT : LODE_STYLE_GOOD), is_bad ? "EXCEEDED" : "ok",
-			lode_style(out, LODE_STYLE_PLAIN), x->what);
+		fprintf(out->f, "%s%-8s%s  %s ",
+			lode_style(out, is_bad ? LODE_STYLE_HOT : LODE_STYLE_GOOD),
+			is_bad ? "EXCEEDED" : "ok", lode_style(out, LODE_STYLE_PLAIN), x->what);
 		if (!x->is_known)
 			fputs("was not recorded", out->f);
 		else
-			fprintf(out->f, "%s, limit %s", lode_format_unit(value, x->unit, x->value), lode_format_unit(limit, x->unit, x->limit));
+			fprintf(out->f, "%s, limit %s", lode_format_unit(value, x->unit, x->value),
+				lode_format_unit(limit, x->unit, x->limit));
 		if (x->baseline >= 0)
-			fprintf(out->f, " (baseline %s)", lode_format_unit(old, x->unit, x->baseline));
+			fprintf(out->f, " (baseline %s)",
+				lode_format_unit(old, x->unit, x->baseline));
 		if (x->is_exceeded)
-			fprintf(out->f, ": %s too much", lode_format_unit(value, x->unit, x->value - x->limit));
+			fprintf(out->f, ": %s too much",
+				lode_format_unit(value, x->unit, x->value - x->limit));
 		fputc('\n', out->f);
 	}
 	lode_page_losses(out, p);
@@ -145,7 +160,8 @@ static struct lode_profile *load_baseline(const struct lode_view_options *o, int
 	return lode_cmd_load(&old, status);
 }
 
-static int show(const struct results *r, const struct lode_profile *p, const struct lode_view_options *o)
+static int show(const struct results *r, const struct lode_profile *p,
+		const struct lode_view_options *o)
 {
 	struct lode_output out;
 	if (lode_output_open(&out, o, !o->json))
@@ -176,7 +192,8 @@ static int check(struct lode_view_options *o, int64_t growth_bytes, double growt
 		judge_growth(&r, p, o, growth_bytes, growth_percent);
 	if (old)
 		judge_baseline(&r, p, old, o);
-	if (!o->baseline || old) { /* a damaged recording stays 3: what it lacks may be what exceeds */
+	if (!o->baseline ||
+	    old) { /* a damaged recording stays 3: what it lacks may be what exceeds */
 		int answer = show(&r, p, o);
 		status = status ? status : old_status ? old_status : answer;
 	} else {
@@ -196,11 +213,12 @@ int lode_cmd_check(int argc, char **argv)
 	int status = lode_cmd_parse(&o, argc, argv, 1, 0);
 	if (status >= 0)
 		return status;
-	bool has_limit = o.max_peak >= 0 || o.max_leak >= 0 || o.max_allocated >= 0 || o.max_allocations >= 0 || o.max_cpu >= 0 ||
-			 o.max_growth || o.baseline;
+	bool has_limit = o.max_peak >= 0 || o.max_leak >= 0 || o.max_allocated >= 0 ||
+			 o.max_allocations >= 0 || o.max_cpu >= 0 || o.max_growth || o.baseline;
 	status = LODE_STATUS_USAGE;
 	if (!has_limit) {
-		lode_error("check: no limit is given; for example --max-peak 200M, --max-leak 0, --baseline OLD");
+		lode_error("check: no limit is given; for example --max-peak 200M, --max-leak 0, "
+			   "--baseline OLD");
 	} else if (parse_growth(o.max_growth, &growth_bytes, &growth_percent) == 0) {
 		o.load.want_timeline = o.max_growth != NULL;
 		status = check(&o, growth_bytes, growth_percent);

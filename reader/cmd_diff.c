@@ -1,5 +1,6 @@
-/* lode diff: two recordings, or two moments of one, row by row.  before, after and the change are totals: a Python function's
- * own memory is mostly allocated by native frames below it, so its self alone would hide that it grew. */
+/* lode diff: two recordings, or two moments of one, row by row.  before, after and the change are
+ * totals: a Python function's own memory is mostly allocated by native frames below it, so its self
+ * alone would hide that it grew. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,25 +36,28 @@ static enum lode_measure choose_measure(const struct lode_view_options *o, const
 		return lode_cmd_measure(o, d->after);
 	if (names_moment(d->names[0]) || names_moment(d->names[1]))
 		return LODE_MEASURE_LIVE;
-	bool has_cpu = d->before->total[LODE_MEASURE_SAMPLES] > 0 && d->after->total[LODE_MEASURE_SAMPLES] > 0;
+	bool has_cpu = d->before->total[LODE_MEASURE_SAMPLES] > 0 &&
+		       d->after->total[LODE_MEASURE_SAMPLES] > 0;
 	return has_cpu ? LODE_MEASURE_CPU : LODE_MEASURE_PEAK;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static const char *format_growth(char buf[LODE_UNIT_MAX], int64_t before, int64_t after)
 {
 	if (before <= 0)
 		snprintf(buf, LODE_UNIT_MAX, "%s", after > 0 ? "new" : "-");
 	else
-		snprintf(buf, LODE_UNIT_MAX, "%+.1f%%", 100.0 * ((double)after - (double)before) / (double)before);
+		snprintf(buf, LODE_UNIT_MAX, "%+.1f%%",
+			 100.0 * ((double)after - (double)before) / (double)before);
 	return buf;
 }
 
 static void print_totals(const struct pair *d, const struct lode_output *out)
 {
-	static const enum lode_measure shown[] = {LODE_MEASURE_CPU, LODE_MEASURE_ALLOCATED, LODE_MEASURE_ALLOCATIONS,
-						  LODE_MEASURE_PEAK, LODE_MEASURE_LIVE, LODE_MEASURE_LEAKED};
+	static const enum lode_measure shown[] = {LODE_MEASURE_CPU,         LODE_MEASURE_ALLOCATED,
+						  LODE_MEASURE_ALLOCATIONS, LODE_MEASURE_PEAK,
+						  LODE_MEASURE_LIVE,        LODE_MEASURE_LEAKED};
 	const char *const titles[] = {"before", "after", "change", "%", "in all"};
 	struct lode_table t;
 	lode_table_init(&t, titles, 5);
@@ -63,10 +67,12 @@ static void print_totals(const struct pair *d, const struct lode_output *out)
 		char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX], c[LODE_UNIT_MAX], e[LODE_UNIT_MAX];
 		if (!d->before->self[m] && !d->after->self[m])
 			continue;
-		lode_table_add(&t, LODE_STYLE_PLAIN, (const char *const[]){
-			lode_format_unit(a, lode_measure_units[m], before), lode_format_unit(b, lode_measure_units[m], after),
-			lode_format_change(c, lode_measure_units[m], after - before), format_growth(e, before, after),
-			lode_measure_texts[m]});
+		lode_table_add(&t, LODE_STYLE_PLAIN,
+			       (const char *const[]){
+				       lode_format_unit(a, lode_measure_units[m], before),
+				       lode_format_unit(b, lode_measure_units[m], after),
+				       lode_format_change(c, lode_measure_units[m], after - before),
+				       format_growth(e, before, after), lode_measure_texts[m]});
 	}
 	lode_table_print(&t, out);
 	lode_table_release(&t);
@@ -77,13 +83,19 @@ static void add_row(struct lode_table *t, const struct pair *d, const struct lod
 {
 	const char *unit = lode_measure_units[d->measure];
 	int64_t before = r->before_total, after = r->after_total;
-	char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX], c[LODE_UNIT_MAX], e[LODE_UNIT_MAX], g[LODE_UNIT_MAX], label[1024];
-	enum lode_style style = after > before ? LODE_STYLE_HOT : after < before ? LODE_STYLE_GOOD : LODE_STYLE_PLAIN;
-	lode_table_add(t, style, (const char *const[]){
-		lode_format_change(c, unit, after - before), lode_format_unit(a, unit, before), lode_format_unit(b, unit, after),
-		lode_format_change(e, unit, r->after - r->before),
-		lode_format_change(g, "count", r->after_count - r->before_count), lode_diff_state_words[lode_diff_state(r)],
-		lode_row_label(r->view, r->row, label, sizeof(label))});
+	char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX], c[LODE_UNIT_MAX], e[LODE_UNIT_MAX],
+		g[LODE_UNIT_MAX], label[1024];
+	enum lode_style style = after > before   ? LODE_STYLE_HOT
+				: after < before ? LODE_STYLE_GOOD
+						 : LODE_STYLE_PLAIN;
+	lode_table_add(t, style,
+		       (const char *const[]){
+			       lode_format_change(c, unit, after - before),
+			       lode_format_unit(a, unit, before), lode_format_unit(b, unit, after),
+			       lode_format_change(e, unit, r->after - r->before),
+			       lode_format_change(g, "count", r->after_count - r->before_count),
+			       lode_diff_state_words[lode_diff_state(r)],
+			       lode_row_label(r->view, r->row, label, sizeof(label))});
 	if (r->view->by != LODE_BY_STACK)
 		return;
 	char *stack = lode_page_stack(r->view->profile, r->row->node, 16);
@@ -91,16 +103,25 @@ static void add_row(struct lode_table *t, const struct pair *d, const struct lod
 	free(stack);
 }
 
-static void print_text(const struct pair *d, const struct lode_view_options *o, const struct lode_output *out)
+static void print_text(const struct pair *d, const struct lode_view_options *o,
+		       const struct lode_output *out)
 {
-	const char *const titles[] = {"change", "before", "after", "self", lode_page_counted(d->measure), "", lode_by_words[d->views[1].by]};
-	size_t limit = lode_page_limit(o, DEFAULT_ROWS), shown = d->diff.row_count < limit ? d->diff.row_count : limit;
+	const char *const titles[] = {"change",
+				      "before",
+				      "after",
+				      "self",
+				      lode_page_counted(d->measure),
+				      "",
+				      lode_by_words[d->views[1].by]};
+	size_t limit = lode_page_limit(o, DEFAULT_ROWS),
+	       shown = d->diff.row_count < limit ? d->diff.row_count : limit;
 	struct lode_table t;
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	lode_put_text(out->f, d->names[0]);
 	fputs(" -> ", out->f);
 	lode_put_text(out->f, d->names[1]);
-	fprintf(out->f, "%s: %s\n", lode_style(out, LODE_STYLE_PLAIN), lode_measure_texts[d->measure]);
+	fprintf(out->f, "%s: %s\n", lode_style(out, LODE_STYLE_PLAIN),
+		lode_measure_texts[d->measure]);
 	print_totals(d, out);
 	lode_table_init(&t, titles, 7);
 	for (size_t i = 0; i < shown; i++)
@@ -108,13 +129,14 @@ static void print_text(const struct pair *d, const struct lode_view_options *o, 
 	lode_table_print(&t, out);
 	lode_table_release(&t);
 	if (shown < d->diff.row_count)
-		fprintf(out->f, "%s%zu of %zu rows, the largest changes first; -n 0 shows all%s\n", lode_style(out, LODE_STYLE_DIM), shown,
-			d->diff.row_count, lode_style(out, LODE_STYLE_PLAIN));
+		fprintf(out->f, "%s%zu of %zu rows, the largest changes first; -n 0 shows all%s\n",
+			lode_style(out, LODE_STYLE_DIM), shown, d->diff.row_count,
+			lode_style(out, LODE_STYLE_PLAIN));
 	lode_page_losses(out, d->before);
 	lode_page_losses(out, d->after);
 }
 
-/* ---- JSON and CSV --------------------------------------------------------------------------------------------------- */
+/* ---- JSON and CSV ---------------------------------------------------------------------------- */
 
 static void put_change(struct lode_json *j, int64_t before, int64_t after)
 {
@@ -158,7 +180,8 @@ static void put_row(struct lode_json *j, const struct lode_diff_row *r)
 static void print_json(const struct pair *d, const struct lode_view_options *o, FILE *f)
 {
 	struct lode_json j;
-	size_t limit = lode_page_limit(o, DEFAULT_ROWS), shown = d->diff.row_count < limit ? d->diff.row_count : limit;
+	size_t limit = lode_page_limit(o, DEFAULT_ROWS),
+	       shown = d->diff.row_count < limit ? d->diff.row_count : limit;
 	lode_json_init(&j, f);
 	lode_json_head(&j, "diff", d->after, d->measure);
 	lode_json_put_text(&j, "before_recording", d->names[0]);
@@ -190,17 +213,19 @@ static void print_csv(const struct pair *d, const struct lode_view_options *o, F
 		lode_csv_field(f, r->row->file);
 		fprintf(f, ",%u,", r->row->line);
 		lode_csv_field(f, r->row->module);
-		fprintf(f, ",%s,%lld,%lld,%lld\n", lode_diff_state_words[lode_diff_state(r)], (long long)r->before_total,
-			(long long)r->after_total, (long long)(r->after_total - r->before_total));
+		fprintf(f, ",%s,%lld,%lld,%lld\n", lode_diff_state_words[lode_diff_state(r)],
+			(long long)r->before_total, (long long)r->after_total,
+			(long long)(r->after_total - r->before_total));
 	}
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 /* 1 when the whole grew. */
 static int answer(const struct pair *d)
 {
-	return d->after->total[d->measure] > d->before->total[d->measure] ? LODE_STATUS_NO : LODE_STATUS_OK;
+	return d->after->total[d->measure] > d->before->total[d->measure] ? LODE_STATUS_NO
+									  : LODE_STATUS_OK;
 }
 
 static int compare(struct pair *d, const struct lode_view_options *o)
@@ -242,9 +267,12 @@ int lode_cmd_diff(int argc, char **argv)
 	int status = lode_cmd_parse(&o, argc, argv, 2, 2), second = 0;
 	if (status >= 0)
 		return status;
-	struct lode_profile *before = load_one(&o, 0, &status), *after = before ? load_one(&o, 1, &second) : NULL;
+	struct lode_profile *before = load_one(&o, 0, &status),
+			    *after = before ? load_one(&o, 1, &second) : NULL;
 	if (before && after) {
-		struct pair d = {.before = before, .after = after, .names = {o.files.items[0], o.files.items[1]}};
+		struct pair d = {.before = before,
+				 .after = after,
+				 .names = {o.files.items[0], o.files.items[1]}};
 		int answer_status = compare(&d, &o);
 		status = status ? status : second ? second : answer_status;
 	} else if (before) {

@@ -11,7 +11,8 @@
 
 void lode_export_help(void)
 {
-	puts("\nFormats (text goes to standard output, the others to NAME.SUFFIX, unless -o says otherwise):");
+	puts("\nFormats (text goes to standard output, the others to NAME.SUFFIX, unless -o says "
+	     "otherwise):");
 	for (const struct lode_out_format *f = lode_out_formats; f->name; f++)
 		printf("  %-12s  %s\n", f->name, f->text);
 }
@@ -25,17 +26,20 @@ static int say_unknown(const char *name)
 	for (; lode_out_formats[n].name && n < MOST; n++) {
 		words[n] = lode_out_formats[n].name;
 		if (used < sizeof(known))
-			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", n ? ", " : "", words[n]);
+			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+						 n ? ", " : "", words[n]);
 	}
 	const char *near = name ? lode_nearest_word(name, words, n) : NULL;
 	if (!name)
 		return lode_error("export: which format? --format FORMAT; known: %s", known);
 	if (near)
-		return lode_error("export: unknown format '%s'; did you mean '%s'? known: %s", name, near, known);
+		return lode_error("export: unknown format '%s'; did you mean '%s'? known: %s", name,
+				  near, known);
 	return lode_error("export: unknown format '%s'; known: %s", name, known);
 }
 
-/* The first recording's name without .lode (and @MOMENT), and the suffix; in the current directory. */
+/* The first recording's name without .lode (and @MOMENT), and the suffix; in the current directory.
+ */
 static char *default_path(const char *recording, const char *suffix)
 {
 	const char *base = strrchr(recording, '/');
@@ -49,15 +53,19 @@ static char *default_path(const char *recording, const char *suffix)
 	return path;
 }
 
-static int write_profile(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_out_format *format,
-			 const struct lode_output *out)
+static int write_profile(const struct lode_profile *p, const struct lode_view_options *o,
+			 const struct lode_out_format *format, const struct lode_output *out)
 {
 	struct lode_out_options options = {
-		.measure = lode_cmd_measure(o, p), .lines = !o->no_lines, .threads = o->split_threads,
-		.title = o->title ? o->title : p->title, .min_fraction = o->min_percent < 0 ? 0.001 : o->min_percent / 100,
+		.measure = lode_cmd_measure(o, p),
+		.lines = !o->no_lines,
+		.threads = o->split_threads,
+		.title = o->title ? o->title : p->title,
+		.min_fraction = o->min_percent < 0 ? 0.001 : o->min_percent / 100,
 	};
 	if (format->is_binary && !out->path && isatty(STDOUT_FILENO))
-		return lode_error("export: %s is not for a terminal; name a file with -o", format->name);
+		return lode_error("export: %s is not for a terminal; name a file with -o",
+				  format->name);
 	return format->write(p, &options, out->f);
 }
 

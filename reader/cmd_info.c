@@ -25,9 +25,11 @@ static const char *python_version(char buf[LODE_UNIT_MAX], uint32_t version)
 {
 	static const char *const levels[] = {"a", "b", "rc"};
 	unsigned level = version >> 4 & 15;
-	int n = snprintf(buf, LODE_UNIT_MAX, "%u.%u.%u", version >> 24, version >> 16 & 255, version >> 8 & 255);
+	int n = snprintf(buf, LODE_UNIT_MAX, "%u.%u.%u", version >> 24, version >> 16 & 255,
+			 version >> 8 & 255);
 	if (level >= 10 && level <= 12)
-		snprintf(buf + n, LODE_UNIT_MAX - (size_t)n, "%s%u", levels[level - 10], version & 15);
+		snprintf(buf + n, LODE_UNIT_MAX - (size_t)n, "%s%u", levels[level - 10],
+			 version & 15);
 	return buf;
 }
 
@@ -52,9 +54,10 @@ static size_t threads_of(const struct lode_info *info, size_t process)
 	return n;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
-static void print_header(const struct lode_info *info, bool is_damaged, const struct lode_output *out)
+static void print_header(const struct lode_info *info, bool is_damaged,
+			 const struct lode_output *out)
 {
 	char size[LODE_UNIT_MAX], raw[LODE_UNIT_MAX], duration[LODE_UNIT_MAX], date[32] = "unknown";
 	time_t start = (time_t)(info->start_unix_ns / 1000000000u);
@@ -63,11 +66,14 @@ static void print_header(const struct lode_info *info, bool is_damaged, const st
 		strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	lode_put_text(out->f, info->path);
-	fprintf(out->f, "%s: %s, %s (%s of records in %" PRIu64 " blocks), began %s, %s long\n", lode_style(out, LODE_STYLE_PLAIN),
-		info->is_log ? "log of the agent" : "recording", lode_format_bytes(size, (int64_t)info->file_bytes),
+	fprintf(out->f, "%s: %s, %s (%s of records in %" PRIu64 " blocks), began %s, %s long\n",
+		lode_style(out, LODE_STYLE_PLAIN), info->is_log ? "log of the agent" : "recording",
+		lode_format_bytes(size, (int64_t)info->file_bytes),
 		lode_format_bytes(raw, (int64_t)info->raw_bytes), info->block_count, date,
 		lode_format_ns(duration, (int64_t)info->duration_ns));
-	fprintf(out->f, "lost: %" PRIu64 " events, %" PRIu64 " samples; Python frames dropped on doubt: %" PRIu64 "\n",
+	fprintf(out->f,
+		"lost: %" PRIu64 " events, %" PRIu64
+		" samples; Python frames dropped on doubt: %" PRIu64 "\n",
 		info->lost_events, info->lost_samples, info->python_dropped);
 	if (info->first_errno)
 		fprintf(out->f, "first failure: %s\n", strerror((int)info->first_errno));
@@ -83,8 +89,9 @@ static void print_process(const struct lode_info *info, size_t i, const struct l
 	lode_put_text(out->f, *p->command ? p->command : p->executable);
 	fprintf(out->f, "\n      %s at %s, %s long, %zu threads, %zu modules", begin_word(p->begin),
 		lode_format_ns(start, (int64_t)p->start_ns),
-		lode_format_ns(length, p->end_ns > p->start_ns ? (int64_t)(p->end_ns - p->start_ns) : 0), threads_of(info, i),
-		p->module_count);
+		lode_format_ns(length,
+			       p->end_ns > p->start_ns ? (int64_t)(p->end_ns - p->start_ns) : 0),
+		threads_of(info, i), p->module_count);
 	if (p->python_version)
 		fprintf(out->f, ", Python %s", python_version(version, p->python_version));
 	if (p->exit_status >= 0 && WIFSIGNALED(p->exit_status))
@@ -131,17 +138,22 @@ static bool same_module(const struct lode_info_module *a, const struct lode_info
 
 static int compare_modules(const void *x, const void *y)
 {
-	const struct lode_info_module *a = *(const struct lode_info_module *const *)x, *b = *(const struct lode_info_module *const *)y;
+	const struct lode_info_module *a = *(const struct lode_info_module *const *)x,
+				      *b = *(const struct lode_info_module *const *)y;
 	int order = strcmp(a->path, b->path);
 	if (!order)
-		order = a->build_id_bytes < b->build_id_bytes ? -1 : a->build_id_bytes > b->build_id_bytes;
-	return !order && a->build_id_bytes ? memcmp(a->build_id, b->build_id, a->build_id_bytes) : order;
+		order = a->build_id_bytes < b->build_id_bytes
+				? -1
+				: a->build_id_bytes > b->build_id_bytes;
+	return !order && a->build_id_bytes ? memcmp(a->build_id, b->build_id, a->build_id_bytes)
+					   : order;
 }
 
 /* Each once, whatever the processes that loaded it; JSON has them all, with their addresses. */
 static void print_modules(const struct lode_info *info, const struct lode_output *out)
 {
-	const struct lode_info_module **all = lode_alloc((info->module_count + 1) * sizeof(const struct lode_info_module *));
+	const struct lode_info_module **all = lode_alloc((info->module_count + 1) *
+							 sizeof(const struct lode_info_module *));
 	for (size_t i = 0; i < info->module_count; i++)
 		all[i] = &info->modules[i];
 	qsort(all, info->module_count, sizeof(const struct lode_info_module *), compare_modules);
@@ -162,7 +174,8 @@ static void print_notices(const struct lode_info *info, const struct lode_output
 	for (size_t i = 0; i < info->notice_count; i++) {
 		const struct lode_info_notice *n = &info->notices[i];
 		char time[LODE_UNIT_MAX];
-		fprintf(out->f, "  %s %s ", n->severity ? "!" : "-", lode_format_ns(time, (int64_t)n->time_ns));
+		fprintf(out->f, "  %s %s ", n->severity ? "!" : "-",
+			lode_format_ns(time, (int64_t)n->time_ns));
 		if (n->process < info->process_count)
 			fprintf(out->f, "%" PRId64 ": ", info->processes[n->process].pid);
 		lode_put_text(out->f, n->text);
@@ -182,7 +195,8 @@ static void print_marks(const struct lode_info *info, const struct lode_output *
 
 static void put_title(const struct lode_output *out, const char *title, size_t count)
 {
-	fprintf(out->f, "\n%s%s: %zu%s\n", lode_style(out, LODE_STYLE_TITLE), title, count, lode_style(out, LODE_STYLE_PLAIN));
+	fprintf(out->f, "\n%s%s: %zu%s\n", lode_style(out, LODE_STYLE_TITLE), title, count,
+		lode_style(out, LODE_STYLE_PLAIN));
 }
 
 static void print_text(const struct lode_info *info, bool is_damaged, const struct lode_output *out)
@@ -201,7 +215,7 @@ static void print_text(const struct lode_info *info, bool is_damaged, const stru
 	print_marks(info, out);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static int64_t pid_of(const struct lode_info *info, uint32_t process)
 {
@@ -241,7 +255,9 @@ static void put_processes(struct lode_json *j, const struct lode_info *info)
 		lode_json_put_text(j, "directory", p->directory);
 		lode_json_put_text(j, "agent", p->version);
 		lode_json_put_text(j, "options", p->options);
-		lode_json_put_text(j, "python", p->python_version ? python_version(version, p->python_version) : NULL);
+		lode_json_put_text(j, "python",
+				   p->python_version ? python_version(version, p->python_version)
+						     : NULL);
 		lode_json_put_text(j, "python_build", p->python_build);
 		lode_json_put_text(j, "became", p->became);
 		lode_json_put_int(j, "start_ns", (int64_t)p->start_ns);
@@ -334,7 +350,7 @@ static void put_info(struct lode_json *j, const struct lode_info *info, bool is_
 	put_list(j, "marks", info, put_marks);
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 /* One file's facts; several files are printed one after the other (JSON: "recordings"). */
 static int show_file(const char *path, const struct lode_output *out, struct lode_json *j)

@@ -1,4 +1,5 @@
-/* lode leaks: what is live at the end (or --at a moment), by the stack that allocated it, with its age and whether it grows. */
+/* lode leaks: what is live at the end (or --at a moment), by the stack that allocated it, with its
+ * age and whether it grows. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,21 +18,25 @@ struct ages { /* of one row; has: the recording says */
 	int64_t oldest_ns, youngest_ns;
 };
 
-static struct ages ages_of(const struct lode_profile *p, const struct lode_view *v, const struct lode_row *r)
+static struct ages ages_of(const struct lode_profile *p, const struct lode_view *v,
+			   const struct lode_row *r)
 {
 	struct ages a = {0};
-	if (v->by != LODE_BY_STACK || v->measure != LODE_MEASURE_LEAKED || !p->oldest_ns || !p->youngest_ns || r->self_count <= 0)
+	if (v->by != LODE_BY_STACK || v->measure != LODE_MEASURE_LEAKED || !p->oldest_ns ||
+	    !p->youngest_ns || r->self_count <= 0)
 		return a;
 	uint64_t end = p->to_ns ? p->to_ns : p->duration_ns;
 	a.has = true;
 	a.oldest_ns = end > p->oldest_ns[r->node] ? (int64_t)(end - p->oldest_ns[r->node]) : 0;
-	a.youngest_ns = end > p->youngest_ns[r->node] ? (int64_t)(end - p->youngest_ns[r->node]) : 0;
+	a.youngest_ns = end > p->youngest_ns[r->node] ? (int64_t)(end - p->youngest_ns[r->node])
+						      : 0;
 	return a;
 }
 
 static bool has_verdicts(const struct lode_view *v)
 {
-	return v->by == LODE_BY_STACK && v->measure == LODE_MEASURE_LEAKED && v->profile->survivors && v->profile->growth;
+	return v->by == LODE_BY_STACK && v->measure == LODE_MEASURE_LEAKED &&
+	       v->profile->survivors && v->profile->growth;
 }
 
 static int64_t sum_growing(const struct lode_view *v, size_t *stacks)
@@ -47,12 +52,14 @@ static int64_t sum_growing(const struct lode_view *v, size_t *stacks)
 	return bytes;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* The leaf stands in the row; the others below it. */
-static char *text_below(const struct lode_profile *p, const struct lode_row *r, const struct lode_view *v, size_t depth)
+static char *text_below(const struct lode_profile *p, const struct lode_row *r,
+			const struct lode_view *v, size_t depth)
 {
-	char *stack = v->by == LODE_BY_STACK ? lode_page_stack(p, p->nodes[r->node].parent, depth) : lode_copy_string("");
+	char *stack = v->by == LODE_BY_STACK ? lode_page_stack(p, p->nodes[r->node].parent, depth)
+					     : lode_copy_string("");
 	struct lode_verdict verdict = {0};
 	if (has_verdicts(v))
 		verdict = lode_verdict(p, r->node);
@@ -60,27 +67,34 @@ static char *text_below(const struct lode_profile *p, const struct lode_row *r, 
 		return stack;
 	size_t n = strlen(stack) + sizeof(verdict.reason) + 32;
 	char *text = lode_alloc(n);
-	snprintf(text, n, "%s%s= %s: %s", stack, *stack ? "\n" : "", lode_verdict_words[verdict.kind], verdict.reason);
+	snprintf(text, n, "%s%s= %s: %s", stack, *stack ? "\n" : "",
+		 lode_verdict_words[verdict.kind], verdict.reason);
 	free(stack);
 	return text;
 }
 
-static void add_row(struct lode_table *t, const struct lode_view *v, const struct lode_row *r, size_t depth)
+static void add_row(struct lode_table *t, const struct lode_view *v, const struct lode_row *r,
+		    size_t depth)
 {
 	const struct lode_profile *p = v->profile;
 	struct ages ages = ages_of(p, v, r);
-	enum lode_verdict_kind kind = has_verdicts(v) ? lode_verdict(p, r->node).kind : LODE_VERDICT_UNKNOWN;
-	char bytes[LODE_UNIT_MAX], share[LODE_UNIT_MAX], blocks[LODE_UNIT_MAX], old[LODE_UNIT_MAX] = "-", young[LODE_UNIT_MAX] = "-";
+	enum lode_verdict_kind kind = has_verdicts(v) ? lode_verdict(p, r->node).kind
+						      : LODE_VERDICT_UNKNOWN;
+	char bytes[LODE_UNIT_MAX], share[LODE_UNIT_MAX], blocks[LODE_UNIT_MAX],
+		old[LODE_UNIT_MAX] = "-", young[LODE_UNIT_MAX] = "-";
 	char label[1024];
 	if (ages.has) {
 		lode_format_ns(old, ages.oldest_ns);
 		lode_format_ns(young, ages.youngest_ns);
 	}
 	int64_t value = v->by == LODE_BY_STACK ? r->self : r->total;
-	lode_table_add(t, kind == LODE_VERDICT_GROWING ? LODE_STYLE_HOT : LODE_STYLE_PLAIN, (const char *const[]){
-		lode_format_unit(bytes, lode_measure_units[v->measure], value),
-		lode_format_percent(share, value, p->total[v->measure]), lode_format_count(blocks, r->count), old, young,
-		lode_verdict_words[kind], lode_row_label(v, r, label, sizeof(label))});
+	lode_table_add(t, kind == LODE_VERDICT_GROWING ? LODE_STYLE_HOT : LODE_STYLE_PLAIN,
+		       (const char *const[]){
+			       lode_format_unit(bytes, lode_measure_units[v->measure], value),
+			       lode_format_percent(share, value, p->total[v->measure]),
+			       lode_format_count(blocks, r->count), old, young,
+			       lode_verdict_words[kind],
+			       lode_row_label(v, r, label, sizeof(label))});
 	char *below = text_below(p, r, v, depth);
 	if (*below)
 		lode_table_below(t, below);
@@ -93,20 +107,25 @@ static void print_total(const struct lode_view *v, size_t shown, const struct lo
 	char bytes[LODE_UNIT_MAX], blocks[LODE_UNIT_MAX], growing[LODE_UNIT_MAX];
 	size_t stacks;
 	int64_t grows = sum_growing(v, &stacks);
-	fprintf(out->f, "total: %s in %s blocks, %zu %s", lode_format_unit(bytes, lode_measure_units[v->measure], p->total[v->measure]),
+	fprintf(out->f, "total: %s in %s blocks, %zu %s",
+		lode_format_unit(bytes, lode_measure_units[v->measure], p->total[v->measure]),
 		lode_format_count(blocks, p->total[lode_measure_counter(v->measure)]), v->row_count,
 		v->by == LODE_BY_STACK ? "stacks" : "rows");
 	if (has_verdicts(v))
-		fprintf(out->f, "; growing: %s in %zu of them", lode_format_bytes(growing, grows), stacks);
+		fprintf(out->f, "; growing: %s in %zu of them", lode_format_bytes(growing, grows),
+			stacks);
 	if (shown < v->row_count)
 		fprintf(out->f, "; %zu rows are not shown, -n 0 shows all", v->row_count - shown);
 	fputc('\n', out->f);
 }
 
-static void print_text(const struct lode_view *v, const struct lode_view_options *o, const struct lode_output *out)
+static void print_text(const struct lode_view *v, const struct lode_view_options *o,
+		       const struct lode_output *out)
 {
-	const char *const titles[] = {"bytes", "%", "blocks", "oldest", "youngest", "verdict", lode_by_words[v->by]};
-	size_t limit = lode_page_limit(o, DEFAULT_ROWS), depth = o->depth >= 0 ? (size_t)o->depth : DEFAULT_DEPTH;
+	const char *const titles[] = {
+		"bytes", "%", "blocks", "oldest", "youngest", "verdict", lode_by_words[v->by]};
+	size_t limit = lode_page_limit(o, DEFAULT_ROWS),
+	       depth = o->depth >= 0 ? (size_t)o->depth : DEFAULT_DEPTH;
 	size_t shown = v->row_count < limit ? v->row_count : limit;
 	struct lode_table t;
 	lode_page_title(out, v->profile, v->measure);
@@ -121,7 +140,7 @@ static void print_text(const struct lode_view *v, const struct lode_view_options
 	lode_page_losses(out, v->profile);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void put_tenths(struct lode_json *j, const char *key, const uint64_t *values, uint32_t node)
 {
@@ -159,7 +178,8 @@ static void put_row(struct lode_json *j, const struct lode_view *v, const struct
 static void print_json(const struct lode_view *v, const struct lode_view_options *o, FILE *f)
 {
 	struct lode_json j;
-	size_t limit = lode_page_limit(o, DEFAULT_ROWS), shown = v->row_count < limit ? v->row_count : limit, stacks;
+	size_t limit = lode_page_limit(o, DEFAULT_ROWS),
+	       shown = v->row_count < limit ? v->row_count : limit, stacks;
 	int64_t grows = sum_growing(v, &stacks);
 	lode_json_init(&j, f);
 	lode_json_head(&j, "leaks", v->profile, v->measure);
@@ -177,12 +197,15 @@ static void print_json(const struct lode_view *v, const struct lode_view_options
 	fputc('\n', f);
 }
 
-static void print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print(const struct lode_profile *p, const struct lode_view_options *o,
+		  const struct lode_output *out)
 {
 	struct lode_view v;
 	enum lode_measure m = o->measure < 0 ? LODE_MEASURE_LEAKED : lode_cmd_measure(o, p);
 	lode_view_init(&v, p, m, o->by < 0 ? LODE_BY_STACK : (enum lode_by)o->by);
-	lode_view_sort(&v, o->sort >= 0 ? (enum lode_sort)o->sort : v.by == LODE_BY_STACK ? LODE_SORT_SELF : LODE_SORT_TOTAL);
+	lode_view_sort(&v, o->sort >= 0            ? (enum lode_sort)o->sort
+			   : v.by == LODE_BY_STACK ? LODE_SORT_SELF
+						   : LODE_SORT_TOTAL);
 	if (o->json)
 		print_json(&v, o, out->f);
 	else if (o->csv)
@@ -198,7 +221,8 @@ int lode_cmd_leaks(int argc, char **argv)
 	int status = lode_cmd_parse(&o, argc, argv, 1, 0);
 	if (status >= 0)
 		return status;
-	if (o.load.at && !o.load.to) /* what is live at a moment is what a recording that ends there leaks */
+	if (o.load.at &&
+	    !o.load.to) /* what is live at a moment is what a recording that ends there leaks */
 		o.load.to = o.load.at;
 	return lode_cmd_show(&o, print);
 }

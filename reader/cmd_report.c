@@ -1,5 +1,6 @@
-/* lode report: what matters, on one terminal page.  Parts that the recording does not hold are left out.
- * Memory is shown by site: an allocator's own frames are the leaf of every allocation and say nothing. */
+/* lode report: what matters, on one terminal page.  Parts that the recording does not hold are left
+ * out. Memory is shown by site: an allocator's own frames are the leaf of every allocation and say
+ * nothing. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static bool has(const struct lode_profile *p, enum lode_measure m)
 	return p->self[m] && p->total[m] > 0;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void put_title(const struct lode_output *out, const char *format, const char *value)
 {
@@ -32,7 +33,8 @@ static void put_exit(const struct lode_output *out, int status)
 	if (status < 0)
 		return;
 	if (WIFSIGNALED(status))
-		fprintf(out->f, ", killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		fprintf(out->f, ", killed by signal %d (%s)", WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
 	else if (WIFEXITED(status) && WEXITSTATUS(status))
 		fprintf(out->f, ", exit status %d", WEXITSTATUS(status));
 }
@@ -44,17 +46,22 @@ static void print_processes(const struct lode_profile *p, const struct lode_outp
 		const struct lode_profile_process *r = &p->processes[i];
 		char cpu[LODE_UNIT_MAX], peak[LODE_UNIT_MAX];
 		fprintf(out->f, "  %" PRId64 "  ", r->pid);
-		lode_put_fitting(out->f, r->command && *r->command ? r->command : r->executable ? r->executable : "?",
+		lode_put_fitting(out->f,
+				 r->command && *r->command ? r->command
+				 : r->executable           ? r->executable
+							   : "?",
 				 out->width ? out->width / 2 : 0, out->has_utf8);
 		if (r->cpu_ns)
 			fprintf(out->f, ", CPU %s", lode_format_ns(cpu, (int64_t)r->cpu_ns));
 		if (r->peak_bytes)
-			fprintf(out->f, ", peak %s", lode_format_bytes(peak, (int64_t)r->peak_bytes));
+			fprintf(out->f, ", peak %s",
+				lode_format_bytes(peak, (int64_t)r->peak_bytes));
 		put_exit(out, r->exit_status);
 		fputc('\n', out->f);
 	}
 	if (shown < p->process_count)
-		fprintf(out->f, "  and %zu more processes; see lode info\n", p->process_count - shown);
+		fprintf(out->f, "  and %zu more processes; see lode info\n",
+			p->process_count - shown);
 }
 
 static void print_head(const struct lode_profile *p, const struct lode_output *out)
@@ -66,16 +73,19 @@ static void print_head(const struct lode_profile *p, const struct lode_output *o
 		strftime(date, sizeof(date), ", %Y-%m-%d %H:%M:%S", &tm);
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	lode_put_text(out->f, p->title ? p->title : "recording");
-	fprintf(out->f, "%s: %s%s, %s events", lode_style(out, LODE_STYLE_PLAIN), lode_format_ns(duration, (int64_t)p->duration_ns),
-		date, lode_format_count(events, (int64_t)p->events));
+	fprintf(out->f, "%s: %s%s, %s events", lode_style(out, LODE_STYLE_PLAIN),
+		lode_format_ns(duration, (int64_t)p->duration_ns), date,
+		lode_format_count(events, (int64_t)p->events));
 	if (p->self[LODE_MEASURE_SAMPLES])
-		fprintf(out->f, ", %s samples", lode_format_count(samples, p->total[LODE_MEASURE_SAMPLES]));
-	fprintf(out->f, ", lost %s\n", lode_format_count(events, (int64_t)(p->lost_events + p->lost_samples)));
+		fprintf(out->f, ", %s samples",
+			lode_format_count(samples, p->total[LODE_MEASURE_SAMPLES]));
+	fprintf(out->f, ", lost %s\n",
+		lode_format_count(events, (int64_t)(p->lost_events + p->lost_samples)));
 	print_processes(p, out);
 }
 
-static void print_part(const struct lode_profile *p, const struct lode_output *out, enum lode_measure m, enum lode_by by,
-		       size_t rows)
+static void print_part(const struct lode_profile *p, const struct lode_output *out,
+		       enum lode_measure m, enum lode_by by, size_t rows)
 {
 	struct lode_view v;
 	lode_view_init(&v, p, m, by);
@@ -86,13 +96,15 @@ static void print_part(const struct lode_profile *p, const struct lode_output *o
 static void print_cpu(const struct lode_profile *p, const struct lode_output *out, size_t rows)
 {
 	char value[LODE_UNIT_MAX];
-	put_title(out, "CPU time %s, by function", lode_format_ns(value, p->total[LODE_MEASURE_CPU]));
+	put_title(out, "CPU time %s, by function",
+		  lode_format_ns(value, p->total[LODE_MEASURE_CPU]));
 	print_part(p, out, LODE_MEASURE_CPU, LODE_BY_FUNCTION, rows);
 }
 
 static void print_memory(const struct lode_profile *p, const struct lode_output *out, size_t rows)
 {
-	char value[LODE_UNIT_MAX], bytes[LODE_UNIT_MAX], count[LODE_UNIT_MAX], text[3 * LODE_UNIT_MAX + 64];
+	char value[LODE_UNIT_MAX], bytes[LODE_UNIT_MAX], count[LODE_UNIT_MAX],
+		text[3 * LODE_UNIT_MAX + 64];
 	lode_format_bytes(value, p->total[LODE_MEASURE_PEAK]);
 	snprintf(text, sizeof(text), "%s at %s (%s allocated in %s allocations)", value,
 		 lode_format_ns((char[LODE_UNIT_MAX]){0}, (int64_t)p->peak_time_ns),
@@ -118,7 +130,8 @@ static void print_notices(const struct lode_profile *p, const struct lode_output
 	put_title(out, "Notices%s", "");
 	for (size_t i = 0; i < shown; i++) {
 		bool is_missing = p->notices[i].severity > 0;
-		fprintf(out->f, "%s  %s ", is_missing ? lode_style(out, LODE_STYLE_WARM) : "", is_missing ? "!" : "-");
+		fprintf(out->f, "%s  %s ", is_missing ? lode_style(out, LODE_STYLE_WARM) : "",
+			is_missing ? "!" : "-");
 		lode_put_text(out->f, p->notices[i].text);
 		fprintf(out->f, "%s\n", is_missing ? lode_style(out, LODE_STYLE_PLAIN) : "");
 	}
@@ -126,7 +139,8 @@ static void print_notices(const struct lode_profile *p, const struct lode_output
 		fprintf(out->f, "  and %zu more; see lode info\n", p->notice_count - shown);
 }
 
-static void print_text(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print_text(const struct lode_profile *p, const struct lode_view_options *o,
+		       const struct lode_output *out)
 {
 	size_t top = lode_page_limit(o, TOP_ROWS), leaks = lode_page_limit(o, LEAK_ROWS);
 	print_head(p, out);
@@ -137,15 +151,18 @@ static void print_text(const struct lode_profile *p, const struct lode_view_opti
 	if (has(p, LODE_MEASURE_LEAKED))
 		print_leaks(p, out, leaks);
 	if (!has(p, LODE_MEASURE_CPU) && !has(p, LODE_MEASURE_PEAK))
-		fputs("\nneither CPU time nor memory is in this recording (or in the part that was asked for)\n", out->f);
+		fputs("\nneither CPU time nor memory is in this recording (or in the part that was "
+		      "asked for)\n",
+		      out->f);
 	print_notices(p, out);
 	fputc('\n', out->f);
 	lode_page_losses(out, p);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void put_part(struct lode_json *j, const struct lode_profile *p, enum lode_measure m, enum lode_by by, size_t rows)
+static void put_part(struct lode_json *j, const struct lode_profile *p, enum lode_measure m,
+		     enum lode_by by, size_t rows)
 {
 	struct lode_view v;
 	if (!p->self[m])
@@ -183,7 +200,8 @@ static void put_processes(struct lode_json *j, const struct lode_profile *p)
 	lode_json_close(j, ']');
 }
 
-/* "rows" are those of the default measure, as in top; the parts stand beside it under their measures' words. */
+/* "rows" are those of the default measure, as in top; the parts stand beside it under their
+ * measures' words. */
 static void print_json(const struct lode_profile *p, const struct lode_view_options *o, FILE *f)
 {
 	struct lode_json j;
@@ -209,7 +227,8 @@ static void print_json(const struct lode_profile *p, const struct lode_view_opti
 	fputc('\n', f);
 }
 
-static void print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print(const struct lode_profile *p, const struct lode_view_options *o,
+		  const struct lode_output *out)
 {
 	if (o->json)
 		print_json(p, o, out->f);

@@ -14,7 +14,9 @@ enum { BAR = 40 };
 static const char *how_text(size_t how)
 {
 	switch (how) {
-#define X(id, name, text) case id: return text;
+#define X(id, name, text) \
+	case id:          \
+		return text;
 		LODE_HOWS(X)
 #undef X
 	}
@@ -22,31 +24,33 @@ static const char *how_text(size_t how)
 }
 
 /* One list of the single figures: text and JSON print the same.  X(key, unit, text, value) */
-#define FIGURES(X, p, s)                                                                                            \
-	X("events", "count", "events in the recording", (p)->events)                                                \
-	X("lost_events", "count", "lost events", (p)->lost_events)                                                  \
-	X("lost_samples", "count", "lost samples", (p)->lost_samples)                                               \
-	X("python_dropped", "count", "stacks without their Python part (not trusted)", (p)->python_dropped)         \
-	X("allocations", "count", "allocations", (s)->allocations)                                                  \
-	X("frees", "count", "frees", (s)->frees)                                                                    \
-	X("unmatched_frees", "count", "frees of blocks that were not seen", (s)->unmatched_frees)                   \
-	X("inherited_frees", "count", "frees of a parent process's blocks", (s)->inherited_frees)                   \
-	X("replaced_blocks", "count", "blocks whose free was not seen", (s)->replaced_blocks)                       \
-	X("maps", "count", "mappings made", (s)->maps)                                                              \
-	X("unmaps", "count", "mappings removed", (s)->unmaps)                                                       \
-	X("samples", "count", "CPU samples", (s)->samples)                                                          \
-	X("late_samples", "count", "of them taken at a hook's end", (s)->late_samples)                              \
-	X("residues", "count", "threads' CPU time after the last sample", (s)->residues)                            \
-	X("stacks", "count", "distinct stacks", (s)->stacks)                                                        \
-	X("rss_peak_bytes", "bytes", "most resident memory", (s)->rss_peak_bytes)                                   \
-	X("arena_bytes", "bytes", "most held in the interpreter's arenas", (s)->arena_bytes)                        \
-	X("arena_at_peak_bytes", "bytes", "of them at the peak", (s)->arena_at_peak)                                \
-	X("reserved_bytes", "bytes", "most address space reserved without memory", (s)->reserved_bytes)             \
-	X("reserved_at_peak_bytes", "bytes", "of it at the peak", (s)->reserved_at_peak)                            \
-	X("file_bytes", "bytes", "most mapped from files", (s)->file_bytes)                                         \
-	X("file_at_peak_bytes", "bytes", "of it at the peak", (s)->file_at_peak)                                    \
-	X("recording_bytes", "bytes", "size of the recording", (s)->recording_bytes)                                \
-	X("raw_bytes", "bytes", "its records before compression", (s)->raw_bytes)                                   \
+#define FIGURES(X, p, s)                                                                          \
+	X("events", "count", "events in the recording", (p)->events)                              \
+	X("lost_events", "count", "lost events", (p)->lost_events)                                \
+	X("lost_samples", "count", "lost samples", (p)->lost_samples)                             \
+	X("python_dropped", "count", "stacks without their Python part (not trusted)",            \
+	  (p)->python_dropped)                                                                    \
+	X("allocations", "count", "allocations", (s)->allocations)                                \
+	X("frees", "count", "frees", (s)->frees)                                                  \
+	X("unmatched_frees", "count", "frees of blocks that were not seen", (s)->unmatched_frees) \
+	X("inherited_frees", "count", "frees of a parent process's blocks", (s)->inherited_frees) \
+	X("replaced_blocks", "count", "blocks whose free was not seen", (s)->replaced_blocks)     \
+	X("maps", "count", "mappings made", (s)->maps)                                            \
+	X("unmaps", "count", "mappings removed", (s)->unmaps)                                     \
+	X("samples", "count", "CPU samples", (s)->samples)                                        \
+	X("late_samples", "count", "of them taken at a hook's end", (s)->late_samples)            \
+	X("residues", "count", "threads' CPU time after the last sample", (s)->residues)          \
+	X("stacks", "count", "distinct stacks", (s)->stacks)                                      \
+	X("rss_peak_bytes", "bytes", "most resident memory", (s)->rss_peak_bytes)                 \
+	X("arena_bytes", "bytes", "most held in the interpreter's arenas", (s)->arena_bytes)      \
+	X("arena_at_peak_bytes", "bytes", "of them at the peak", (s)->arena_at_peak)              \
+	X("reserved_bytes", "bytes", "most address space reserved without memory",                \
+	  (s)->reserved_bytes)                                                                    \
+	X("reserved_at_peak_bytes", "bytes", "of it at the peak", (s)->reserved_at_peak)          \
+	X("file_bytes", "bytes", "most mapped from files", (s)->file_bytes)                       \
+	X("file_at_peak_bytes", "bytes", "of it at the peak", (s)->file_at_peak)                  \
+	X("recording_bytes", "bytes", "size of the recording", (s)->recording_bytes)              \
+	X("raw_bytes", "bytes", "its records before compression", (s)->raw_bytes)                 \
 	X("blocks", "count", "its blocks", (s)->blocks)
 
 static double per_second(uint64_t n, uint64_t ns)
@@ -70,11 +74,12 @@ static uint64_t last_size(size_t i)
 	return i >= 64 ? UINT64_MAX : (UINT64_C(1) << i) - 1;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void put_title(const struct lode_output *out, const char *title)
 {
-	fprintf(out->f, "\n%s%s%s\n", lode_style(out, LODE_STYLE_TITLE), title, lode_style(out, LODE_STYLE_PLAIN));
+	fprintf(out->f, "\n%s%s%s\n", lode_style(out, LODE_STYLE_TITLE), title,
+		lode_style(out, LODE_STYLE_PLAIN));
 }
 
 static void print_figures(const struct lode_profile *p, const struct lode_output *out)
@@ -83,11 +88,14 @@ static void print_figures(const struct lode_profile *p, const struct lode_output
 	char value[LODE_UNIT_MAX];
 	for (int m = 0; m < LODE_MEASURE_COUNT; m++)
 		if (p->self[m])
-			fprintf(out->f, "%14s  %s\n", lode_format_unit(value, lode_measure_units[m], p->total[m]), lode_measure_texts[m]);
+			fprintf(out->f, "%14s  %s\n",
+				lode_format_unit(value, lode_measure_units[m], p->total[m]),
+				lode_measure_texts[m]);
 	put_title(out, "Counted");
-#define X(key, unit, text, number)     \
-	if (number)                    \
-		fprintf(out->f, "%14s  %s\n", lode_format_unit(value, unit, (int64_t)(number)), text);
+#define X(key, unit, text, number)                                                              \
+	if (number)                                                                             \
+		fprintf(out->f, "%14s  %s\n", lode_format_unit(value, unit, (int64_t)(number)), \
+			text);
 	FIGURES(X, p, s)
 #undef X
 	if (!p->lost_events && !p->lost_samples)
@@ -100,17 +108,22 @@ static void print_rates(const struct lode_profile *p, const struct lode_output *
 	char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX];
 	uint64_t range = range_of(p);
 	put_title(out, "Rates");
-	fprintf(out->f, "%14s  allocations a second\n", lode_format_count(a, (int64_t)per_second(s->allocations, range)));
+	fprintf(out->f, "%14s  allocations a second\n",
+		lode_format_count(a, (int64_t)per_second(s->allocations, range)));
 	fprintf(out->f, "%14s  allocated a second\n",
-		lode_format_bytes(a, (int64_t)per_second((uint64_t)p->total[LODE_MEASURE_ALLOCATED], range)));
+		lode_format_bytes(
+			a, (int64_t)per_second((uint64_t)p->total[LODE_MEASURE_ALLOCATED], range)));
 	if (p->total[LODE_MEASURE_ALLOCATIONS] > 0)
 		fprintf(out->f, "%14s  mean size\n",
-			lode_format_bytes(a, p->total[LODE_MEASURE_ALLOCATED] / p->total[LODE_MEASURE_ALLOCATIONS]));
+			lode_format_bytes(a, p->total[LODE_MEASURE_ALLOCATED] /
+						     p->total[LODE_MEASURE_ALLOCATIONS]));
 	if (p->events && s->raw_bytes)
-		fprintf(out->f, "%14.2f  bytes an event, %.2f in the file\n", (double)s->raw_bytes / (double)p->events,
+		fprintf(out->f, "%14.2f  bytes an event, %.2f in the file\n",
+			(double)s->raw_bytes / (double)p->events,
 			(double)s->recording_bytes / (double)p->events);
 	if (s->read_seconds > 0)
-		fprintf(out->f, "%14s  to replay them: %s events a second\n", lode_format_ns(a, (int64_t)(s->read_seconds * 1e9)),
+		fprintf(out->f, "%14s  to replay them: %s events a second\n",
+			lode_format_ns(a, (int64_t)(s->read_seconds * 1e9)),
 			lode_format_count(b, (int64_t)((double)p->events / s->read_seconds)));
 }
 
@@ -129,12 +142,17 @@ static void print_hows(const struct lode_profile *p, const struct lode_output *o
 	put_title(out, "Allocators");
 	lode_table_init(&t, titles, 6);
 	for (size_t i = 0; i < LODE_PROFILE_HOWS; i++) {
-		char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX], c[LODE_UNIT_MAX], d[LODE_UNIT_MAX], e[LODE_UNIT_MAX];
+		char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX], c[LODE_UNIT_MAX], d[LODE_UNIT_MAX],
+			e[LODE_UNIT_MAX];
 		int64_t n = (int64_t)s->how_count[i], size = (int64_t)s->how_bytes[i];
 		if (n)
-			lode_table_add(&t, LODE_STYLE_PLAIN, (const char *const[]){
-				lode_format_count(a, n), lode_format_percent(b, n, calls), lode_format_bytes(c, size),
-				lode_format_percent(d, size, bytes), lode_format_bytes(e, size / n), how_text(i)});
+			lode_table_add(&t, LODE_STYLE_PLAIN,
+				       (const char *const[]){lode_format_count(a, n),
+							     lode_format_percent(b, n, calls),
+							     lode_format_bytes(c, size),
+							     lode_format_percent(d, size, bytes),
+							     lode_format_bytes(e, size / n),
+							     how_text(i)});
 	}
 	lode_table_print(&t, out);
 	lode_table_release(&t);
@@ -157,7 +175,8 @@ static void print_sizes(const struct lode_profile *p, const struct lode_output *
 		if (i < 2)
 			snprintf(range, sizeof(range), "%s", a);
 		else
-			snprintf(range, sizeof(range), "%s .. %s", a, i < 63 ? lode_format_bytes(b, (int64_t)last_size(i)) : "");
+			snprintf(range, sizeof(range), "%s .. %s", a,
+				 i < 63 ? lode_format_bytes(b, (int64_t)last_size(i)) : "");
 		fprintf(out->f, "%24s %14s  ", range, lode_format_count(b, (int64_t)n[i]));
 		for (int bar = (int)((double)n[i] / (double)most * BAR + 0.5); bar > 0; bar--)
 			fputs(out->has_utf8 ? "\u2588" : "#", out->f);
@@ -179,7 +198,7 @@ static void print_text(const struct lode_profile *p, const struct lode_output *o
 	lode_page_losses(out, p);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void put_hows(struct lode_json *j, const struct lode_profile_stats *s)
 {
@@ -246,7 +265,8 @@ static void print_json(const struct lode_profile *p, FILE *f)
 #undef X
 	lode_json_close(&j, '}');
 	lode_json_put_double(&j, "allocations_per_second", per_second(s->allocations, range_of(p)));
-	lode_json_put_double(&j, "allocated_bytes_per_second", per_second((uint64_t)p->total[LODE_MEASURE_ALLOCATED], range_of(p)));
+	lode_json_put_double(&j, "allocated_bytes_per_second",
+			     per_second((uint64_t)p->total[LODE_MEASURE_ALLOCATED], range_of(p)));
 	lode_json_put_double(&j, "read_seconds", s->read_seconds);
 	put_hows(&j, s);
 	put_sizes(&j, s);
@@ -255,7 +275,8 @@ static void print_json(const struct lode_profile *p, FILE *f)
 	fputc('\n', f);
 }
 
-static void print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print(const struct lode_profile *p, const struct lode_view_options *o,
+		  const struct lode_output *out)
 {
 	if (o->json)
 		print_json(p, out->f);

@@ -39,9 +39,12 @@ static void fill_columns(const struct lode_profile *p, enum series s, uint64_t *
 }
 
 /* One line of a chart: blocks of eighths, or '#' and '.' without UTF-8. */
-static void put_line(const struct lode_output *out, const uint64_t *columns, size_t n, uint64_t most, unsigned row)
+static void put_line(const struct lode_output *out, const uint64_t *columns, size_t n,
+		     uint64_t most, unsigned row)
 {
-	static const char *const blocks[LEVELS + 1] = {" ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588"};
+	static const char *const blocks[LEVELS + 1] = {" ",      "\u2581", "\u2582",
+						       "\u2583", "\u2584", "\u2585",
+						       "\u2586", "\u2587", "\u2588"};
 	static const char *const plain[LEVELS + 1] = {" ", ".", ".", ".", ":", ":", ":", "#", "#"};
 	for (size_t c = 0; c < n; c++) {
 		double level = most ? (double)columns[c] / (double)most * ROW_HEIGHT * LEVELS : 0;
@@ -53,7 +56,8 @@ static void put_line(const struct lode_output *out, const uint64_t *columns, siz
 	}
 }
 
-static void put_chart(const struct lode_output *out, const struct lode_profile *p, enum series s, size_t n)
+static void put_chart(const struct lode_output *out, const struct lode_profile *p, enum series s,
+		      size_t n)
 {
 	uint64_t columns[COLUMNS_MOST] = {0}, most = 0;
 	char text[LODE_UNIT_MAX];
@@ -67,7 +71,10 @@ static void put_chart(const struct lode_output *out, const struct lode_profile *
 	else
 		lode_format_bytes(text, (int64_t)most);
 	for (unsigned row = ROW_HEIGHT; row-- > 0;) {
-		fprintf(out->f, "%8s %10s ", row == ROW_HEIGHT - 1 ? titles[s] : "", row == ROW_HEIGHT - 1 ? text : row == 0 ? "0" : "");
+		fprintf(out->f, "%8s %10s ", row == ROW_HEIGHT - 1 ? titles[s] : "",
+			row == ROW_HEIGHT - 1 ? text
+			: row == 0            ? "0"
+					      : "");
 		put_line(out, columns, n, most, row);
 		fputc('\n', out->f);
 	}
@@ -76,7 +83,8 @@ static void put_chart(const struct lode_output *out, const struct lode_profile *
 
 static void print_text(const struct lode_profile *p, const struct lode_output *out)
 {
-	size_t room = out->width > 40 ? out->width - 21 : 79, n = room < COLUMNS_MOST ? room : COLUMNS_MOST;
+	size_t room = out->width > 40 ? out->width - 21 : 79,
+	       n = room < COLUMNS_MOST ? room : COLUMNS_MOST;
 	char from[LODE_UNIT_MAX], to[LODE_UNIT_MAX], step[LODE_UNIT_MAX];
 	uint64_t end = p->to_ns > p->from_ns ? p->to_ns : p->duration_ns;
 	lode_page_title(out, p, p->self[LODE_MEASURE_PEAK] ? LODE_MEASURE_PEAK : LODE_MEASURE_CPU);
@@ -88,7 +96,8 @@ static void print_text(const struct lode_profile *p, const struct lode_output *o
 	for (int s = 0; s < SERIES_COUNT; s++)
 		put_chart(out, p, (enum series)s, n);
 	lode_format_ns(to, (int64_t)end);
-	fprintf(out->f, "%19s %-*s%s\n", "", (int)(n > strlen(to) ? n - strlen(to) : 0), lode_format_ns(from, (int64_t)p->from_ns), to);
+	fprintf(out->f, "%19s %-*s%s\n", "", (int)(n > strlen(to) ? n - strlen(to) : 0),
+		lode_format_ns(from, (int64_t)p->from_ns), to);
 	fprintf(out->f, "%19s one column is %s; CPU: time used in a column\n", "",
 		lode_format_ns(step, (int64_t)((end > p->from_ns ? end - p->from_ns : 0) / n)));
 	lode_page_losses(out, p);
@@ -98,7 +107,8 @@ static void print_json(const struct lode_profile *p, FILE *f)
 {
 	struct lode_json j;
 	lode_json_init(&j, f);
-	lode_json_head(&j, "timeline", p, p->self[LODE_MEASURE_PEAK] ? LODE_MEASURE_PEAK : LODE_MEASURE_CPU);
+	lode_json_head(&j, "timeline", p,
+		       p->self[LODE_MEASURE_PEAK] ? LODE_MEASURE_PEAK : LODE_MEASURE_CPU);
 	lode_json_key(&j, "rows");
 	lode_json_open(&j, '[');
 	for (size_t i = 0; i < p->point_count; i++) {
@@ -115,14 +125,16 @@ static void print_json(const struct lode_profile *p, FILE *f)
 	fputc('\n', f);
 }
 
-static void print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print(const struct lode_profile *p, const struct lode_view_options *o,
+		  const struct lode_output *out)
 {
 	if (o->json) {
 		print_json(p, out->f);
 	} else if (o->csv) {
 		fputs("time_ns,live_bytes,rss_bytes,cpu_ns\n", out->f);
 		for (size_t i = 0; i < p->point_count; i++)
-			fprintf(out->f, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", p->points[i].time_ns, p->points[i].live_bytes,
+			fprintf(out->f, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n",
+				p->points[i].time_ns, p->points[i].live_bytes,
 				p->points[i].rss_bytes, p->points[i].cpu_ns);
 	} else {
 		print_text(p, out);

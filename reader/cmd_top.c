@@ -12,7 +12,8 @@ enum { DEFAULT_ROWS = 20 };
 
 static int refuse_live_view(struct lode_view_options *o)
 {
-	lode_error("top: the live view is not in this version; record first: lode record %s, then lode top FILE",
+	lode_error("top: the live view is not in this version; record first: lode record %s, then "
+		   "lode top FILE",
 		   o->pids.count ? "--pid PID" : "-- CMD");
 	lode_view_options_release(o);
 	return LODE_STATUS_USAGE;
@@ -29,17 +30,20 @@ static void print_json(const struct lode_view *v, const struct lode_view_options
 	fputc('\n', f);
 }
 
-static void print_text(const struct lode_view *v, const struct lode_view_options *o, const struct lode_output *out)
+static void print_text(const struct lode_view *v, const struct lode_view_options *o,
+		       const struct lode_output *out)
 {
 	lode_page_title(out, v->profile, v->measure);
 	lode_page_rows(out, v, lode_page_limit(o, DEFAULT_ROWS));
 	lode_page_losses(out, v->profile);
 }
 
-static void print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print(const struct lode_profile *p, const struct lode_view_options *o,
+		  const struct lode_output *out)
 {
 	struct lode_view v;
-	lode_view_init(&v, p, lode_cmd_measure(o, p), o->by < 0 ? LODE_BY_FUNCTION : (enum lode_by)o->by);
+	lode_view_init(&v, p, lode_cmd_measure(o, p),
+		       o->by < 0 ? LODE_BY_FUNCTION : (enum lode_by)o->by);
 	if (o->sort >= 0)
 		lode_view_sort(&v, (enum lode_sort)o->sort);
 	if (o->json)

@@ -1,5 +1,5 @@
-/* lode tree: the call tree in the terminal.  Children stand below their caller, the costliest first; a chain of single calls
- * keeps its indentation, so that deep stacks stay readable. */
+/* lode tree: the call tree in the terminal.  Children stand below their caller, the costliest
+ * first; a chain of single calls keeps its indentation, so that deep stacks stay readable. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +18,9 @@ enum {
 struct tree {
 	const struct lode_profile *p;
 	enum lode_measure measure;
-	int64_t *total, *count;     /* by node, inclusive */
-	uint32_t *first, *next;     /* children by total, largest first; 0: none */
-	int64_t threshold;          /* nodes below are left out */
+	int64_t *total, *count; /* by node, inclusive */
+	uint32_t *first, *next; /* children by total, largest first; 0: none */
+	int64_t threshold;      /* nodes below are left out */
 	size_t depth_limit;
 	size_t hidden;
 	int64_t hidden_self;
@@ -39,7 +39,8 @@ static int compare_children(const void *x, const void *y)
 	return a->node < b->node ? -1 : a->node > b->node;
 }
 
-/* Sorting all nodes by total and prepending from the smallest up leaves every list of siblings sorted. */
+/* Sorting all nodes by total and prepending from the smallest up leaves every list of siblings
+ * sorted. */
 static void link_children(struct tree *t)
 {
 	size_t n = t->p->node_count;
@@ -63,7 +64,8 @@ static void link_children(struct tree *t)
 	free(all);
 }
 
-static void tree_init(struct tree *t, const struct lode_profile *p, const struct lode_view_options *o)
+static void tree_init(struct tree *t, const struct lode_profile *p,
+		      const struct lode_view_options *o)
 {
 	double percent = o->min_percent >= 0 ? o->min_percent : o->json ? 0 : 1;
 	*t = (struct tree){.p = p, .measure = lode_cmd_measure(o, p)};
@@ -94,9 +96,10 @@ static int64_t self_of(const struct tree *t, uint32_t node)
 	return t->p->self[t->measure] ? t->p->self[t->measure][node] : 0;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
-static void put_line(const struct tree *t, const struct lode_output *out, uint32_t node, const char *indent)
+static void put_line(const struct tree *t, const struct lode_output *out, uint32_t node,
+		     const char *indent)
 {
 	const struct lode_profile *p = t->p;
 	const char *unit = lode_measure_units[t->measure];
@@ -109,27 +112,36 @@ static void put_line(const struct tree *t, const struct lode_output *out, uint32
 		style == LODE_STYLE_PLAIN ? "" : lode_style(out, style),
 		self_of(t, node) ? lode_format_unit(self, unit, self_of(t, node)) : "",
 		style == LODE_STYLE_PLAIN ? "" : lode_style(out, LODE_STYLE_PLAIN), indent);
-	lode_put_fitting(out->f, label, out->width > 80 ? out->width - 32 - INDENT_MOST : 0, out->has_utf8);
+	lode_put_fitting(out->f, label, out->width > 80 ? out->width - 32 - INDENT_MOST : 0,
+			 out->has_utf8);
 	fputc('\n', out->f);
 }
 
-struct place { /* of a node in the printed tree */
+struct place {           /* of a node in the printed tree */
 	uint32_t indent; /* levels */
 	bool is_last;    /* of its siblings */
 	bool is_single;  /* no siblings: stands right below its caller */
 };
 
+enum { BAR, LAST, BRANCH, BLANK };
+static const char *const lines[][4] = {
+	{"| ", "` ", "+ ", "  "},
+	{"\u2502 ", "\u2514 ", "\u251c ", "  "},
+};
+
 /* Branches of the ancestors, then the node's own; `open` says which levels go on below. */
-static void make_indent(char *buf, size_t n, const struct place *at, const bool *open, bool has_utf8)
+static void make_indent(char *buf, size_t n, const struct place *at, const bool *open,
+			bool has_utf8)
 {
+	const char *const *line = lines[has_utf8];
 	size_t used = 0;
 	buf[0] = 0;
-	for (uint32_t i = 1; i < at->indent && used < n; i++)
-		used += (size_t)snprintf(buf + used, n - used, "%s", !open[i] ? "  " : has_utf8 ? "\u2502 " : "| ");
-	if (at->indent && used < n && !at->is_single)
-		snprintf(buf + used, n - used, "%s", at->is_last ? (has_utf8 ? "\u2514 " : "` ") : (has_utf8 ? "\u251c " : "+ "));
-	else if (at->indent && used < n)
-		snprintf(buf + used, n - used, "%s", open[at->indent] ? (has_utf8 ? "\u2502 " : "| ") : "  ");
+	for (uint32_t i = 1; i <= at->indent && used < n; i++) {
+		int kind = open[i] ? BAR : BLANK;
+		if (i == at->indent && !at->is_single)
+			kind = at->is_last ? LAST : BRANCH;
+		used += (size_t)snprintf(buf + used, n - used, "%s", line[kind]);
+	}
 }
 
 static void print_tree(const struct tree *t, const struct lode_output *out)
@@ -172,18 +184,21 @@ static void print_text(const struct tree *t, const struct lode_output *out)
 {
 	char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX];
 	lode_page_title(out, t->p, t->measure);
-	fprintf(out->f, "%s%10s %6s  %10s  %s%s\n", lode_style(out, LODE_STYLE_TITLE), "total", "%", "self", "function",
-		lode_style(out, LODE_STYLE_PLAIN));
+	fprintf(out->f, "%s%10s %6s  %10s  %s%s\n", lode_style(out, LODE_STYLE_TITLE), "total", "%",
+		"self", "function", lode_style(out, LODE_STYLE_PLAIN));
 	print_tree(t, out);
 	if (t->hidden)
-		fprintf(out->f, "%s%zu smaller nodes are left out; they hold %s (%s) themselves; --min-percent 0 shows all%s\n",
+		fprintf(out->f,
+			"%s%zu smaller nodes are left out; they hold %s (%s) themselves; "
+			"--min-percent 0 shows all%s\n",
 			lode_style(out, LODE_STYLE_DIM), t->hidden,
 			lode_format_unit(a, lode_measure_units[t->measure], t->hidden_self),
-			lode_format_percent(b, t->hidden_self, t->p->total[t->measure]), lode_style(out, LODE_STYLE_PLAIN));
+			lode_format_percent(b, t->hidden_self, t->p->total[t->measure]),
+			lode_style(out, LODE_STYLE_PLAIN));
 	lode_page_losses(out, t->p);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Opens a node's object up to the bracket of its children. */
 static void open_node(struct lode_json *j, const struct tree *t, uint32_t node, bool is_cut)
@@ -252,7 +267,8 @@ static void print_json(const struct tree *t, FILE *f)
 	fputc('\n', f);
 }
 
-static void print(const struct lode_profile *p, const struct lode_view_options *o, const struct lode_output *out)
+static void print(const struct lode_profile *p, const struct lode_view_options *o,
+		  const struct lode_output *out)
 {
 	struct tree t;
 	tree_init(&t, p, o);

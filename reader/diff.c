@@ -10,7 +10,7 @@ const char *const lode_diff_state_words[] = {"new", "gone", "grew", "shrank", "s
 
 struct matcher {
 	struct lode_diff *d;
-	uint32_t *slots; /* row + 1; 0: empty */
+	uint32_t *slots;  /* row + 1; 0: empty */
 	uint64_t *hashes; /* by row */
 	size_t mask;
 };
@@ -48,17 +48,21 @@ static bool same(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-static bool same_stacks(const struct lode_profile *p, uint32_t a, const struct lode_profile *q, uint32_t b)
+static bool same_stacks(const struct lode_profile *p, uint32_t a, const struct lode_profile *q,
+			uint32_t b)
 {
 	for (; a && b; a = p->nodes[a].parent, b = q->nodes[b].parent) {
-		const struct lode_frame *f = &p->frames[p->nodes[a].frame], *g = &q->frames[q->nodes[b].frame];
-		if (!same(f->name, g->name) || !same(f->file, g->file) || !same(f->module, g->module))
+		const struct lode_frame *f = &p->frames[p->nodes[a].frame],
+					*g = &q->frames[q->nodes[b].frame];
+		if (!same(f->name, g->name) || !same(f->file, g->file) ||
+		    !same(f->module, g->module))
 			return false;
 	}
 	return !a && !b;
 }
 
-static bool is_match(const struct lode_view *v, const struct lode_row *a, const struct lode_view *w, const struct lode_row *b)
+static bool is_match(const struct lode_view *v, const struct lode_row *a, const struct lode_view *w,
+		     const struct lode_row *b)
 {
 	if (v->by == LODE_BY_STACK)
 		return same_stacks(v->profile, a->node, w->profile, b->node);
@@ -66,7 +70,8 @@ static bool is_match(const struct lode_view *v, const struct lode_row *a, const 
 	       (v->by != LODE_BY_LINE || a->line == b->line);
 }
 
-static struct lode_diff_row *find_or_add(struct matcher *m, const struct lode_view *v, const struct lode_row *r)
+static struct lode_diff_row *find_or_add(struct matcher *m, const struct lode_view *v,
+					 const struct lode_row *r)
 {
 	struct lode_diff *d = m->d;
 	uint64_t h = hash_row(v, r);
@@ -105,14 +110,18 @@ static void add_rows(struct matcher *m, const struct lode_view *v, bool is_befor
 
 static uint64_t size_of_change(int64_t before, int64_t after)
 {
-	return after > before ? (uint64_t)after - (uint64_t)before : (uint64_t)before - (uint64_t)after;
+	return after > before ? (uint64_t)after - (uint64_t)before
+			      : (uint64_t)before - (uint64_t)after;
 }
 
-/* Of rows that changed alike, the smaller one comes first: in a chain of callers that is where it happened. */
+/* Of rows that changed alike, the smaller one comes first: in a chain of callers that is where it
+ * happened. */
 static int compare(const struct lode_diff_row *a, const struct lode_diff_row *b, bool by_total)
 {
-	uint64_t self_a = size_of_change(a->before, a->after), self_b = size_of_change(b->before, b->after);
-	uint64_t total_a = size_of_change(a->before_total, a->after_total), total_b = size_of_change(b->before_total, b->after_total);
+	uint64_t self_a = size_of_change(a->before, a->after),
+		 self_b = size_of_change(b->before, b->after);
+	uint64_t total_a = size_of_change(a->before_total, a->after_total),
+		 total_b = size_of_change(b->before_total, b->after_total);
 	uint64_t x = by_total ? total_a : self_a, y = by_total ? total_b : self_b;
 	if (x == y) {
 		x = by_total ? self_a : total_a;
@@ -138,16 +147,19 @@ static int compare_total(const void *x, const void *y)
 void lode_diff_sort(struct lode_diff *d, bool by_total)
 {
 	if (d->row_count)
-		qsort(d->rows, d->row_count, sizeof(*d->rows), by_total ? compare_total : compare_self);
+		qsort(d->rows, d->row_count, sizeof(*d->rows),
+		      by_total ? compare_total : compare_self);
 }
 
-void lode_diff_init(struct lode_diff *d, const struct lode_view *before, const struct lode_view *after)
+void lode_diff_init(struct lode_diff *d, const struct lode_view *before,
+		    const struct lode_view *after)
 {
 	size_t most = before->row_count + after->row_count, slots = 64;
 	while (slots < most * 2)
 		slots *= 2;
 	*d = (struct lode_diff){.rows = lode_alloc((most + 1) * sizeof(*d->rows))};
-	struct matcher m = {d, lode_alloc_zeroed(slots, sizeof(uint32_t)), lode_alloc((most + 1) * sizeof(uint64_t)), slots - 1};
+	struct matcher m = {d, lode_alloc_zeroed(slots, sizeof(uint32_t)),
+			    lode_alloc((most + 1) * sizeof(uint64_t)), slots - 1};
 	add_rows(&m, before, true);
 	add_rows(&m, after, false);
 	free(m.slots);

@@ -1,5 +1,5 @@
-/* The option table of the views and the parser over it.  getopt_long is not used: it guesses abbreviations, and its messages
- * name neither the nearest option nor what to do. */
+/* The option table of the views and the parser over it.  getopt_long is not used: it guesses
+ * abbreviations, and its messages name neither the nearest option nor what to do. */
 #include "options.h"
 
 #include <ctype.h>
@@ -9,13 +9,14 @@
 
 #include "lib/error.h"
 
-const char *const lode_by_words[] = {"function", "line", "file", "module", "stack", "thread", "process", "type", "site", NULL};
+const char *const lode_by_words[] = {"function", "line",    "file", "module", "stack",
+				     "thread",   "process", "type", "site",   NULL};
 const char *const lode_sort_words[] = {"self", "total", "count", "name", NULL};
 static const char *const measure_words[] = {
 #define X(id, word, unit, text) word,
 	LODE_MEASURES(X)
 #undef X
-	NULL};
+		NULL};
 static const char *const color_words[] = {"auto", "always", "never", NULL};
 
 #define REPORT LODE_FOR_REPORT
@@ -30,61 +31,91 @@ static const char *const color_words[] = {"auto", "always", "never", NULL};
 #define CHECK LODE_FOR_CHECK
 #define INFO LODE_FOR_INFO
 #define EXPORT LODE_FOR_EXPORT
-#define ROWS (TOP | LEAKS | DIFF)                                       /* views that are tables of rows */
-#define ANY (ROWS | REPORT | TREE | FLAME | ANNOTATE | STATS | TIMELINE | CHECK | EXPORT) /* views of a profile */
-#define PRINTED ((ANY & ~(FLAME | EXPORT)) | INFO)                      /* views printed as text */
+#define ROWS (TOP | LEAKS | DIFF) /* views that are tables of rows */
+#define ANY                                                                   \
+	(ROWS | REPORT | TREE | FLAME | ANNOTATE | STATS | TIMELINE | CHECK | \
+	 EXPORT)                                   /* views of a profile */
+#define PRINTED ((ANY & ~(FLAME | EXPORT)) | INFO) /* views printed as text */
 
 #define FIELD(f) offsetof(struct lode_view_options, f)
 
 const struct lode_option lode_view_option_rows[] = {
-	{"measure", 0, LODE_OPTION_WORD, ROWS | TREE | FLAME | EXPORT | CHECK, FIELD(measure), "MEASURE", measure_words,
+	{"measure", 0, LODE_OPTION_WORD, ROWS | TREE | FLAME | EXPORT | CHECK, FIELD(measure),
+	 "MEASURE", measure_words,
 	 "what is counted: cpu, wall, allocated, allocations, live, peak, leaked, temporary"},
 	{"by", 0, LODE_OPTION_WORD, ROWS, FIELD(by), "WHAT", lode_by_words,
-	 "what rows are: function, line, file, module, stack, thread, process, site (native calls count\n"
-	 "                              for the Python function that made them)"},
-	{"sort", 0, LODE_OPTION_WORD, ROWS, FIELD(sort), "COLUMN", lode_sort_words, "self, total, count or name"},
+	 "what rows are: function, line, file, module, stack, thread, process, site (Python "
+	 "function)"},
+	{"sort", 0, LODE_OPTION_WORD, ROWS, FIELD(sort), "COLUMN", lode_sort_words,
+	 "self, total, count or name"},
 	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT, FIELD(limit), "N", NULL,
 	 "rows shown; 0: all (JSON and CSV show all unless told)"},
-	{"format", 'f', LODE_OPTION_TEXT, EXPORT, FIELD(format), "FORMAT", NULL, "the output's format"},
-	{"svg", 0, LODE_OPTION_FLAG, FLAME, FIELD(svg), NULL, NULL, "a plain SVG instead of the page"},
-	{"title", 0, LODE_OPTION_TEXT, FLAME | EXPORT, FIELD(title), "TEXT", NULL, "the page's title"},
+	{"format", 'f', LODE_OPTION_TEXT, EXPORT, FIELD(format), "FORMAT", NULL,
+	 "the output's format"},
+	{"svg", 0, LODE_OPTION_FLAG, FLAME, FIELD(svg), NULL, NULL,
+	 "a plain SVG instead of the page"},
+	{"title", 0, LODE_OPTION_TEXT, FLAME | EXPORT, FIELD(title), "TEXT", NULL,
+	 "the page's title"},
 	{"at", 0, LODE_OPTION_TEXT, ANY & ~DIFF, FIELD(load.at), "TIME", NULL,
 	 "the moment that `live` means: 10s, 1500ms, 2m, 50%, peak, end, mark:NAME"},
-	{"from", 0, LODE_OPTION_TEXT, ANY, FIELD(load.from), "TIME", NULL, "leave out what happened before"},
-	{"to", 0, LODE_OPTION_TEXT, ANY, FIELD(load.to), "TIME", NULL, "leave out what happened after"},
-	{"pid", 0, LODE_OPTION_LIST, ANY, FIELD(pids), "PID", NULL, "only this process (may be repeated)"},
-	{"thread", 0, LODE_OPTION_LIST, ANY, FIELD(threads), "NAME", NULL, "only this thread, by name or id (may be repeated)"},
-	{"focus", 0, LODE_OPTION_TEXT, ANY, FIELD(load.focus), "RE", NULL, "only stacks with a frame that matches"},
-	{"ignore", 0, LODE_OPTION_TEXT, ANY, FIELD(load.ignore), "RE", NULL, "drop stacks with a frame that matches"},
-	{"native", 0, LODE_OPTION_FLAG, ANY, FIELD(load.only_native), NULL, NULL, "native frames only"},
-	{"python", 0, LODE_OPTION_FLAG, ANY, FIELD(load.only_python), NULL, NULL, "Python frames only"},
-	{"threads", 0, LODE_OPTION_FLAG, TREE | FLAME | EXPORT, FIELD(split_threads), NULL, NULL, "the thread is the root frame"},
-	{"no-lines", 0, LODE_OPTION_FLAG, TREE | FLAME | EXPORT | LEAKS, FIELD(no_lines), NULL, NULL,
-	 "frames by function: whatever the line, equal functions are one"},
-	{"depth", 0, LODE_OPTION_NUMBER, TREE | LEAKS, FIELD(depth), "N", NULL, "frames shown of a stack"},
-	{"min-percent", 0, LODE_OPTION_PERCENT, TREE | FLAME | EXPORT, FIELD(min_percent), "P", NULL,
-	 "leave out what is smaller than P percent of the total"},
-	{"max-peak", 0, LODE_OPTION_BYTES, CHECK, FIELD(max_peak), "BYTES", NULL, "limit of live memory at the peak: 200M"},
-	{"max-leak", 0, LODE_OPTION_BYTES, CHECK, FIELD(max_leak), "BYTES", NULL, "limit of what is live at the end"},
-	{"max-allocated", 0, LODE_OPTION_BYTES, CHECK, FIELD(max_allocated), "BYTES", NULL, "limit of bytes allocated in all"},
-	{"max-allocations", 0, LODE_OPTION_NUMBER, CHECK, FIELD(max_allocations), "N", NULL, "limit of allocations"},
-	{"max-cpu", 0, LODE_OPTION_TIME, CHECK, FIELD(max_cpu), "TIME", NULL, "limit of CPU time: 10s, 500ms"},
+	{"from", 0, LODE_OPTION_TEXT, ANY, FIELD(load.from), "TIME", NULL,
+	 "leave out what happened before"},
+	{"to", 0, LODE_OPTION_TEXT, ANY, FIELD(load.to), "TIME", NULL,
+	 "leave out what happened after"},
+	{"pid", 0, LODE_OPTION_LIST, ANY, FIELD(pids), "PID", NULL,
+	 "only this process (may be repeated)"},
+	{"thread", 0, LODE_OPTION_LIST, ANY, FIELD(threads), "NAME", NULL,
+	 "only this thread, by name or id (may be repeated)"},
+	{"focus", 0, LODE_OPTION_TEXT, ANY, FIELD(load.focus), "RE", NULL,
+	 "only stacks with a frame that matches"},
+	{"ignore", 0, LODE_OPTION_TEXT, ANY, FIELD(load.ignore), "RE", NULL,
+	 "drop stacks with a frame that matches"},
+	{"native", 0, LODE_OPTION_FLAG, ANY, FIELD(load.only_native), NULL, NULL,
+	 "native frames only"},
+	{"python", 0, LODE_OPTION_FLAG, ANY, FIELD(load.only_python), NULL, NULL,
+	 "Python frames only"},
+	{"threads", 0, LODE_OPTION_FLAG, TREE | FLAME | EXPORT, FIELD(split_threads), NULL, NULL,
+	 "the thread is the root frame"},
+	{"no-lines", 0, LODE_OPTION_FLAG, TREE | FLAME | EXPORT | LEAKS, FIELD(no_lines), NULL,
+	 NULL, "frames by function: whatever the line, equal functions are one"},
+	{"depth", 0, LODE_OPTION_NUMBER, TREE | LEAKS, FIELD(depth), "N", NULL,
+	 "frames shown of a stack"},
+	{"min-percent", 0, LODE_OPTION_PERCENT, TREE | FLAME | EXPORT, FIELD(min_percent), "P",
+	 NULL, "leave out what is smaller than P percent of the total"},
+	{"max-peak", 0, LODE_OPTION_BYTES, CHECK, FIELD(max_peak), "BYTES", NULL,
+	 "limit of live memory at the peak: 200M"},
+	{"max-leak", 0, LODE_OPTION_BYTES, CHECK, FIELD(max_leak), "BYTES", NULL,
+	 "limit of what is live at the end"},
+	{"max-allocated", 0, LODE_OPTION_BYTES, CHECK, FIELD(max_allocated), "BYTES", NULL,
+	 "limit of bytes allocated in all"},
+	{"max-allocations", 0, LODE_OPTION_NUMBER, CHECK, FIELD(max_allocations), "N", NULL,
+	 "limit of allocations"},
+	{"max-cpu", 0, LODE_OPTION_TIME, CHECK, FIELD(max_cpu), "TIME", NULL,
+	 "limit of CPU time: 10s, 500ms"},
 	{"max-growth", 0, LODE_OPTION_TEXT, CHECK, FIELD(max_growth), "BYTES|P%", NULL,
 	 "limit of growth of live memory from --from (default 50%) to the end"},
-	{"baseline", 0, LODE_OPTION_TEXT, CHECK, FIELD(baseline), "OLD", NULL, "a recording that this one is held against"},
+	{"baseline", 0, LODE_OPTION_TEXT, CHECK, FIELD(baseline), "OLD", NULL,
+	 "a recording that this one is held against"},
 	{"tolerance", 0, LODE_OPTION_PERCENT, CHECK, FIELD(tolerance), "P", NULL,
 	 "how much worse than the baseline is still good (default 5%)"},
-	{"exit-code", 0, LODE_OPTION_FLAG, DIFF, FIELD(exit_code), NULL, NULL, "exit with 1 when something grew"},
-	{"sysroot", 0, LODE_OPTION_TEXT, ANY, FIELD(load.sysroot), "DIR", NULL, "look for the recorded libraries below DIR"},
-	{"json", 0, LODE_OPTION_FLAG, PRINTED, FIELD(json), NULL, NULL, "everything that the view shows, as JSON"},
-	{"csv", 0, LODE_OPTION_FLAG, ROWS | ANNOTATE | TIMELINE, FIELD(csv), NULL, NULL, "the rows as comma-separated values"},
-	{"color", 0, LODE_OPTION_WORD, PRINTED, FIELD(color), "WHEN", color_words, "auto, always or never (NO_COLOR is honoured)"},
-	{"no-pager", 0, LODE_OPTION_FLAG, PRINTED, FIELD(no_pager), NULL, NULL, "do not page on a terminal"},
-	{"output", 'o', LODE_OPTION_TEXT, ANY | INFO, FIELD(output), "FILE", NULL, "write to FILE; -: standard output"},
+	{"exit-code", 0, LODE_OPTION_FLAG, DIFF, FIELD(exit_code), NULL, NULL,
+	 "exit with 1 when something grew"},
+	{"sysroot", 0, LODE_OPTION_TEXT, ANY, FIELD(load.sysroot), "DIR", NULL,
+	 "look for the recorded libraries below DIR"},
+	{"json", 0, LODE_OPTION_FLAG, PRINTED, FIELD(json), NULL, NULL,
+	 "everything that the view shows, as JSON"},
+	{"csv", 0, LODE_OPTION_FLAG, ROWS | ANNOTATE | TIMELINE, FIELD(csv), NULL, NULL,
+	 "the rows as comma-separated values"},
+	{"color", 0, LODE_OPTION_WORD, PRINTED, FIELD(color), "WHEN", color_words,
+	 "auto, always or never (NO_COLOR is honoured)"},
+	{"no-pager", 0, LODE_OPTION_FLAG, PRINTED, FIELD(no_pager), NULL, NULL,
+	 "do not page on a terminal"},
+	{"output", 'o', LODE_OPTION_TEXT, ANY | INFO, FIELD(output), "FILE", NULL,
+	 "write to FILE; -: standard output"},
 	{0},
 };
 
-/* ---- values --------------------------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static int parse_number(const char *s, int64_t *out)
 {
@@ -112,8 +143,15 @@ static int parse_scaled(const char *s, double *number, const char **unit)
 
 int lode_parse_bytes(const char *s, int64_t *out)
 {
-	static const struct { char letter; double factor; } units[] = {
-		{'B', 1}, {'K', 1024.0}, {'M', 1048576.0}, {'G', 1073741824.0}, {'T', 1099511627776.0},
+	static const struct {
+		char letter;
+		double factor;
+	} units[] = {
+		{'B', 1},
+		{'K', 1024.0},
+		{'M', 1048576.0},
+		{'G', 1073741824.0},
+		{'T', 1099511627776.0},
 	};
 	double number;
 	const char *unit;
@@ -123,7 +161,8 @@ int lode_parse_bytes(const char *s, int64_t *out)
 	for (size_t i = 0; *unit && i < sizeof(units) / sizeof(*units); i++)
 		if (toupper((unsigned char)*unit) == units[i].letter)
 			factor = units[i].factor;
-	if (*unit && strcasecmp(unit + 1, "") && strcasecmp(unit + 1, "B") && strcasecmp(unit + 1, "iB"))
+	if (*unit && strcasecmp(unit + 1, "") && strcasecmp(unit + 1, "B") &&
+	    strcasecmp(unit + 1, "iB"))
 		return -1;
 	if (factor == 0 || number * factor >= 9.2e18)
 		return -1;
@@ -133,8 +172,12 @@ int lode_parse_bytes(const char *s, int64_t *out)
 
 static int parse_time(const char *s, int64_t *out)
 {
-	static const struct { const char *word; double ns; } units[] = {
-		{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9},
+	static const struct {
+		const char *word;
+		double ns;
+	} units[] = {
+		{"", 1e9}, {"s", 1e9},  {"ms", 1e6},   {"us", 1e3},
+		{"ns", 1}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9},
 	};
 	double number;
 	const char *unit;
@@ -201,7 +244,7 @@ static int store(const struct lode_option *o, void *into, const char *value)
 	return -1;
 }
 
-/* ---- the parser ----------------------------------------------------------------------------------------------------- */
+/* ---- the parser ------------------------------------------------------------------------------ */
 
 static size_t distance(const char *a, const char *b)
 {
@@ -262,22 +305,26 @@ static int say_unknown(const struct parser *p, const char *name)
 			words[n++] = o->name;
 	const char *near = lode_nearest_word(name, words, n);
 	if (near)
-		return lode_error("%s: unknown option '--%s'; did you mean '--%s'?", p->command, name, near);
-	return lode_error("%s: unknown option '--%s'; see 'lode %s --help'", p->command, name, p->command);
+		return lode_error("%s: unknown option '--%s'; did you mean '--%s'?", p->command,
+				  name, near);
+	return lode_error("%s: unknown option '--%s'; see 'lode %s --help'", p->command, name,
+			  p->command);
 }
 
 static int say_bad_value(const struct parser *p, const struct lode_option *o, const char *value)
 {
 	char known[256] = "";
 	for (size_t i = 0, n = 0; o->words && o->words[i] && n < sizeof(known); i++)
-		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "", o->words[i]);
+		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
+				      o->words[i]);
 	char name[64];
 	if (o->name)
 		snprintf(name, sizeof(name), "--%s", o->name);
 	else
 		snprintf(name, sizeof(name), "-%c", o->letter);
 	if (o->words)
-		return lode_error("%s: %s does not know '%s'; known: %s", p->command, name, value, known);
+		return lode_error("%s: %s does not know '%s'; known: %s", p->command, name, value,
+				  known);
 	return lode_error("%s: '%s' is no value for %s %s", p->command, value, name, o->argument);
 }
 
@@ -287,7 +334,8 @@ static int take(struct parser *p, const struct lode_option *o, const char *attac
 	const char *value = attached;
 	if (o->kind != LODE_OPTION_FLAG && !value) {
 		if (p->i + 1 >= p->argc)
-			return lode_error("%s: '%s' needs a value: %s", p->command, p->argv[p->i], o->argument);
+			return lode_error("%s: '%s' needs a value: %s", p->command, p->argv[p->i],
+					  o->argument);
 		value = p->argv[++p->i];
 	}
 	return store(o, p->into, value) ? say_bad_value(p, o, value) : 0;
@@ -320,7 +368,8 @@ static int take_letters(struct parser *p, char *text)
 		while (!is_end(o) && !(o->commands & p->commands && o->letter == *text))
 			o++;
 		if (is_end(o))
-			return lode_error("%s: unknown option '-%c'; see 'lode %s --help'", p->command, *text, p->command);
+			return lode_error("%s: unknown option '-%c'; see 'lode %s --help'",
+					  p->command, *text, p->command);
 		if (o->kind != LODE_OPTION_FLAG)
 			return take(p, o, text[1] ? text + 1 : NULL);
 		take(p, o, NULL);
@@ -328,8 +377,8 @@ static int take_letters(struct parser *p, char *text)
 	return 0;
 }
 
-int lode_options_parse(const struct lode_option *rows, uint32_t commands, void *into, int argc, char **argv,
-		       struct lode_list *operands)
+int lode_options_parse(const struct lode_option *rows, uint32_t commands, void *into, int argc,
+		       char **argv, struct lode_list *operands)
 {
 	struct parser p = {rows, commands, into, argv[0], argv, argc, 1};
 	bool only_operands = false;
@@ -356,8 +405,9 @@ void lode_options_help(const struct lode_option *rows, uint32_t commands, FILE *
 			continue;
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c%s", o->letter, o->name ? ", " : "");
-		snprintf(left, sizeof(left), "%s%s%s%s%s", letter, o->name ? "--" : "", o->name ? o->name : "",
-			 o->argument ? " " : "", o->argument ? o->argument : "");
+		snprintf(left, sizeof(left), "%s%s%s%s%s", letter, o->name ? "--" : "",
+			 o->name ? o->name : "", o->argument ? " " : "",
+			 o->argument ? o->argument : "");
 		if (strlen(left) > 26)
 			fprintf(f, "  %s\n  %-26s  %s\n", left, "", o->text);
 		else
@@ -366,14 +416,15 @@ void lode_options_help(const struct lode_option *rows, uint32_t commands, FILE *
 	fprintf(f, "  %-26s  %s\n", "-h, --help", "this text");
 }
 
-/* ---- views ---------------------------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static int hand_on_lists(struct lode_view_options *o)
 {
 	o->pid_numbers = lode_alloc_zeroed(o->pids.count + 1, sizeof(*o->pid_numbers));
 	for (size_t i = 0; i < o->pids.count; i++)
 		if (parse_number(o->pids.items[i], &o->pid_numbers[i]))
-			return lode_error("%s: '%s' is no process id", o->command, o->pids.items[i]);
+			return lode_error("%s: '%s' is no process id", o->command,
+					  o->pids.items[i]);
 	o->load.files = o->files.items;
 	o->load.file_count = o->files.count;
 	o->load.pids = o->pid_numbers;
@@ -389,8 +440,19 @@ static int hand_on_lists(struct lode_view_options *o)
 int lode_view_options_parse(struct lode_view_options *o, uint32_t command, int argc, char **argv)
 {
 	*o = (struct lode_view_options){
-		.command = argv[0], .measure = -1, .by = -1, .sort = -1, .limit = -1, .depth = -1, .min_percent = -1,
-		.max_peak = -1, .max_leak = -1, .max_allocated = -1, .max_allocations = -1, .max_cpu = -1, .tolerance = 5,
+		.command = argv[0],
+		.measure = -1,
+		.by = -1,
+		.sort = -1,
+		.limit = -1,
+		.depth = -1,
+		.min_percent = -1,
+		.max_peak = -1,
+		.max_leak = -1,
+		.max_allocated = -1,
+		.max_allocations = -1,
+		.max_cpu = -1,
+		.tolerance = 5,
 	};
 	for (int i = 1; i < argc; i++)
 		o->was_dashed |= !strcmp(argv[i], "--");
@@ -398,7 +460,9 @@ int lode_view_options_parse(struct lode_view_options *o, uint32_t command, int a
 	if (r)
 		return r;
 	if (o->load.only_native && o->load.only_python)
-		return lode_error("%s: --native and --python leave nothing together; give one of them", o->command);
+		return lode_error(
+			"%s: --native and --python leave nothing together; give one of them",
+			o->command);
 	return hand_on_lists(o);
 }
 

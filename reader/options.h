@@ -1,5 +1,6 @@
-/* The command line: one table of options (options.c) makes parsing and --help; man pages and completions are printed from
- * it as well.  A row names its commands, its kind and the field it sets. */
+/* The command line: one table of options (options.c) makes parsing and --help; man pages and
+ * completions are printed from it as well.  A row names its commands, its kind and the field it
+ * sets. */
 #ifndef LODE_READER_OPTIONS_H
 #define LODE_READER_OPTIONS_H
 
@@ -46,17 +47,18 @@ struct lode_option {
 	char letter;      /* 0: none */
 	uint8_t kind;     /* enum lode_option_kind */
 	uint32_t commands;
-	size_t offset;           /* of the field that it sets */
-	const char *argument;    /* in the help; NULL for flags */
+	size_t offset;            /* of the field that it sets */
+	const char *argument;     /* in the help; NULL for flags */
 	const char *const *words; /* WORD: ended by NULL */
 	const char *text;
 };
 
-/* Parses argv[1..] by the rows of `commands` into the struct at `into`, operands into *operands (the strings stay in argv; the
- * array is the caller's to free).  Everything after "--" is an operand.  Returns 0; 1 when --help was asked for; -1 after a
- * message that names the option and the nearest known one. */
-int lode_options_parse(const struct lode_option *rows, uint32_t commands, void *into, int argc, char **argv,
-		       struct lode_list *operands);
+/* Parses argv[1..] by the rows of `commands` into the struct at `into`, operands into *operands
+ * (the strings stay in argv; the array is the caller's to free).  Everything after "--" is an
+ * operand.  Returns 0; 1 when --help was asked for; -1 after a message that names the option and
+ * the nearest known one. */
+int lode_options_parse(const struct lode_option *rows, uint32_t commands, void *into, int argc,
+		       char **argv, struct lode_list *operands);
 /* The options' part of --help. */
 void lode_options_help(const struct lode_option *rows, uint32_t commands, FILE *f);
 
@@ -67,10 +69,16 @@ int lode_parse_percent(const char *s, double *out);
 /* The nearest of the words to `typed`, or NULL when none is near. */
 const char *lode_nearest_word(const char *typed, const char *const *words, size_t count);
 
-/* ---- the options of every view -------------------------------------------------------------------------------------- */
+/* ---- the options of every view --------------------------------------------------------------- */
 
 enum lode_by {
-	LODE_BY_FUNCTION, LODE_BY_LINE, LODE_BY_FILE, LODE_BY_MODULE, LODE_BY_STACK, LODE_BY_THREAD, LODE_BY_PROCESS,
+	LODE_BY_FUNCTION,
+	LODE_BY_LINE,
+	LODE_BY_FILE,
+	LODE_BY_MODULE,
+	LODE_BY_STACK,
+	LODE_BY_THREAD,
+	LODE_BY_PROCESS,
 	LODE_BY_TYPE,
 	LODE_BY_SITE, /* the innermost Python function; native frames below it are its own */
 };
@@ -90,8 +98,8 @@ struct lode_view_options {
 	int by;      /* enum lode_by; -1: not given */
 	int sort;    /* enum lode_sort; -1: not given */
 	int color;
-	int64_t limit; /* -1: not given, 0: all */
-	int64_t depth; /* -1: not given */
+	int64_t limit;      /* -1: not given, 0: all */
+	int64_t depth;      /* -1: not given */
 	double min_percent; /* < 0: not given */
 	bool json, csv, no_lines, no_pager, split_threads, exit_code, force, svg, was_dashed;
 	const char *output; /* NULL or "-": standard output */
@@ -101,9 +109,11 @@ struct lode_view_options {
 	double tolerance;
 };
 
-extern const struct lode_option lode_view_option_rows[]; /* ended by a row without name and letter */
+extern const struct lode_option
+	lode_view_option_rows[]; /* ended by a row without name and letter */
 
-/* Defaults, then the table.  As lode_options_parse; files, pids and threads are handed on to o->load. */
+/* Defaults, then the table.  As lode_options_parse; files, pids and threads are handed on to
+ * o->load. */
 int lode_view_options_parse(struct lode_view_options *o, uint32_t command, int argc, char **argv);
 void lode_view_options_release(struct lode_view_options *o);
 

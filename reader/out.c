@@ -4,7 +4,8 @@
 #include <string.h>
 
 const struct lode_out_format lode_out_formats[] = {
-	{"folded", ".folded", "stacks for flamegraph.pl and inferno: root;...;leaf count", false, lode_out_folded},
+	{"folded", ".folded", "stacks for flamegraph.pl and inferno: root;...;leaf count", false,
+	 lode_out_folded},
 	{"speedscope", ".speedscope.json", "speedscope.app", true, lode_out_speedscope},
 	{"pprof", ".pb.gz", "go tool pprof, Perfetto, Pyroscope", true, lode_out_pprof},
 	{"csv", ".csv", "stacks with every measure, for spreadsheets", false, lode_out_csv},

@@ -1,5 +1,6 @@
-/* Output formats: one file each, one table (out.c).  A writer gets a finished profile and a FILE; it returns 0, or -1
- * after lode_error.  Writers escape names themselves, by their format's rules. */
+/* Output formats: one file each, one table (out.c).  A writer gets a finished profile and a FILE;
+ * it returns 0, or -1 after lode_error.  Writers escape names themselves, by their format's rules.
+ */
 #ifndef LODE_OUT_H
 #define LODE_OUT_H
 
@@ -13,7 +14,7 @@ struct lode_out_options {
 	bool lines;                /* frame labels with lines */
 	bool threads;              /* thread as root frame */
 	const char *title;
-	double min_fraction;       /* svg, html: drop what is narrower */
+	double min_fraction; /* svg, html: drop what is narrower */
 };
 
 struct lode_out_format {

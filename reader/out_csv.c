@@ -31,7 +31,8 @@ static char *stack_text(const struct lode_profile *p, uint32_t node, bool lines)
 	for (size_t i = 0; f && i < depth; i++) {
 		if (i)
 			fputc(';', f);
-		lode_put_folded(f, lode_frame_label(&p->frames[p->nodes[path[i]].frame], lines, label, sizeof(label)));
+		lode_put_folded(f, lode_frame_label(&p->frames[p->nodes[path[i]].frame], lines,
+						    label, sizeof(label)));
 	}
 	if (f)
 		fclose(f);

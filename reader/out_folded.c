@@ -1,5 +1,6 @@
-/* Folded stacks: root first, `;` between frames, a blank, the count.  One line a stack of the profile; equal lines are the
- * reader's to add (flamegraph.pl and speedscope do), but labels that became equal are merged here where they are neighbours. */
+/* Folded stacks: root first, `;` between frames, a blank, the count.  One line a stack of the
+ * profile; equal lines are the reader's to add (flamegraph.pl and speedscope do), but labels that
+ * became equal are merged here where they are neighbours. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -8,7 +9,8 @@
 #include "out.h"
 #include "view.h"
 
-/* The path from the root to `node`; returns its length.  The path array holds node_count entries. */
+/* The path from the root to `node`; returns its length.  The path array holds node_count entries.
+ */
 static size_t path_to(const struct lode_profile *p, uint32_t node, uint32_t *path)
 {
 	size_t depth = 0, n = 0;
@@ -19,8 +21,8 @@ static size_t path_to(const struct lode_profile *p, uint32_t node, uint32_t *pat
 	return depth;
 }
 
-static void put_stack(const struct lode_profile *p, const struct lode_out_options *o, const uint32_t *path, size_t depth,
-		      FILE *f)
+static void put_stack(const struct lode_profile *p, const struct lode_out_options *o,
+		      const uint32_t *path, size_t depth, FILE *f)
 {
 	char label[2048];
 	if (!depth)
@@ -40,7 +42,8 @@ int lode_out_folded(const struct lode_profile *p, const struct lode_out_options 
 		return 0;
 	uint32_t *path = lode_alloc(p->node_count * sizeof(*path));
 	for (size_t i = 0; i < p->node_count; i++) {
-		if (self[i] <= 0) /* what shrank cannot be drawn; a profile has none, a difference has */
+		if (self[i] <=
+		    0) /* what shrank cannot be drawn; a profile has none, a difference has */
 			continue;
 		size_t depth = path_to(p, (uint32_t)i, path);
 		put_stack(p, o, path, depth, f);

@@ -1,6 +1,7 @@
 /* The tree as JSON, flat so that deep stacks do not exhaust a parser's recursion:
  * {"lode", "command", "measures": {word: {"unit", "total"}}, "frames": [{"name", ...}],
- *  "nodes": [{"parent": index or null, "frame": index or null, word: self, ...}]}; zero values are left out, node 0 is the root. */
+ *  "nodes": [{"parent": index or null, "frame": index or null, word: self, ...}]}; zero values are
+ * left out, node 0 is the root. */
 #include "lib/json.h"
 #include "out.h"
 

@@ -34,7 +34,8 @@ static void put_measures(struct lode_json *j, const struct lode_profile *p)
 	lode_json_close(j, '}');
 }
 
-void lode_json_head(struct lode_json *j, const char *command, const struct lode_profile *p, enum lode_measure m)
+void lode_json_head(struct lode_json *j, const char *command, const struct lode_profile *p,
+		    enum lode_measure m)
 {
 	lode_json_open(j, '{');
 	lode_json_put_text(j, "lode", LODE_VERSION);
@@ -93,7 +94,11 @@ void lode_json_stack(struct lode_json *j, const struct lode_profile *p, uint32_t
 	for (; node; node = p->nodes[node].parent) {
 		const struct lode_frame *f = &p->frames[p->nodes[node].frame];
 		lode_json_open(j, '{');
-		put_name(j, &(struct lode_row){.name = f->name, .file = f->file, .module = f->module, .line = f->line, .kind = f->kind});
+		put_name(j, &(struct lode_row){.name = f->name,
+					       .file = f->file,
+					       .module = f->module,
+					       .line = f->line,
+					       .kind = f->kind});
 		lode_json_close(j, '}');
 	}
 	lode_json_close(j, ']');
@@ -121,7 +126,8 @@ void lode_json_rows(struct lode_json *j, const struct lode_view *v, size_t limit
 	lode_json_close(j, ']');
 }
 
-/* Control characters are escaped as on a terminal: a row stays one line, and harmless where it is looked at. */
+/* Control characters are escaped as on a terminal: a row stays one line, and harmless where it is
+ * looked at. */
 void lode_csv_field(FILE *f, const char *s)
 {
 	s = s ? s : "";
@@ -152,6 +158,7 @@ void lode_csv_rows(FILE *f, const struct lode_view *v, size_t limit)
 		lode_csv_field(f, r->file);
 		fprintf(f, ",%" PRIu32 ",", r->line);
 		lode_csv_field(f, r->module);
-		fprintf(f, ",%s,%" PRId64 ",%" PRId64 ",%" PRId64 "\n", lode_frame_kind_words[r->kind], r->self, r->total, r->count);
+		fprintf(f, ",%s,%" PRId64 ",%" PRId64 ",%" PRId64 "\n",
+			lode_frame_kind_words[r->kind], r->self, r->total, r->count);
 	}
 }

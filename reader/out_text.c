@@ -16,7 +16,7 @@
 #include "lib/error.h"
 #include "lib/escape.h"
 
-/* ---- the output of a view ------------------------------------------------------------------------------------------- */
+/* ---- the output of a view -------------------------------------------------------------------- */
 
 static bool env_is_set(const char *name)
 {
@@ -46,7 +46,8 @@ static unsigned terminal_width(void)
 	return 80;
 }
 
-/* The pager gets its own end of a pipe; without one, or when it cannot start, the text goes to the terminal as it is. */
+/* The pager gets its own end of a pipe; without one, or when it cannot start, the text goes to the
+ * terminal as it is. */
 static void start_pager(struct lode_output *out)
 {
 	const char *pager = getenv("LODE_PAGER") ? getenv("LODE_PAGER") : getenv("PAGER");
@@ -68,7 +69,8 @@ static void start_pager(struct lode_output *out)
 		close(ends[1]);
 		setenv("LESS", "FRX", 0);
 		char command[4096];
-		snprintf(command, sizeof(command), "command -v %s >/dev/null 2>&1 && exec %s || exec cat", pager, pager);
+		snprintf(command, sizeof(command),
+			 "command -v %s >/dev/null 2>&1 && exec %s || exec cat", pager, pager);
 		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 		_exit(127);
 	}
@@ -84,7 +86,8 @@ static bool is_recording(const struct lode_view_options *o)
 	if (stat(o->output, &output) || !S_ISREG(output.st_mode))
 		return false;
 	for (size_t i = 0; i < o->files.count; i++)
-		if (!stat(o->files.items[i], &input) && input.st_dev == output.st_dev && input.st_ino == output.st_ino)
+		if (!stat(o->files.items[i], &input) && input.st_dev == output.st_dev &&
+		    input.st_ino == output.st_ino)
 			return true;
 	return false;
 }
@@ -95,7 +98,9 @@ int lode_output_open(struct lode_output *out, const struct lode_view_options *o,
 	signal(SIGPIPE, SIG_DFL); /* `lode top FILE | head` ends without a word */
 	if (o->output && strcmp(o->output, "-")) {
 		if (is_recording(o))
-			return lode_error("cannot write '%s': it is the recording that is read; choose another name", o->output);
+			return lode_error("cannot write '%s': it is the recording that is read; "
+					  "choose another name",
+					  o->output);
 		out->path = o->output;
 		out->f = fopen(o->output, "we");
 		if (!out->f)
@@ -107,7 +112,8 @@ int lode_output_open(struct lode_output *out, const struct lode_view_options *o,
 	if (out->is_terminal) {
 		out->width = terminal_width();
 		if (!o->no_pager) {
-			signal(SIGPIPE, SIG_IGN); /* a pager that is left early must still be waited for */
+			signal(SIGPIPE,
+			       SIG_IGN); /* a pager that is left early must still be waited for */
 			start_pager(out);
 		}
 	}
@@ -128,8 +134,9 @@ int lode_output_close(struct lode_output *out)
 		return 0;
 	}
 	if (error)
-		return lode_error("cannot write %s%s%s: %s", out->path ? "'" : "", out->path ? out->path : "standard output",
-				  out->path ? "'" : "", strerror(error));
+		return lode_error("cannot write %s%s%s: %s", out->path ? "'" : "",
+				  out->path ? out->path : "standard output", out->path ? "'" : "",
+				  strerror(error));
 	return 0;
 }
 
@@ -160,7 +167,7 @@ enum lode_style lode_style_of_share(int64_t part, int64_t whole)
 	return share >= 0.05 ? LODE_STYLE_HOT : share >= 0.005 ? LODE_STYLE_WARM : LODE_STYLE_PLAIN;
 }
 
-/* ---- units ---------------------------------------------------------------------------------------------------------- */
+/* ---- units ----------------------------------------------------------------------------------- */
 
 static const char *three_digits(char buf[LODE_UNIT_MAX], double value, const char *unit)
 {
@@ -199,16 +206,19 @@ const char *lode_format_ns(char buf[LODE_UNIT_MAX], int64_t ns)
 	else if (a < 119.95e9)
 		three_digits(buf, v / 1e9, "s");
 	else if (a < 7170e9)
-		snprintf(buf, LODE_UNIT_MAX, "%.0f min %02.0f s", trunc(v / 60e9), fmod(a, 60e9) / 1e9);
+		snprintf(buf, LODE_UNIT_MAX, "%.0f min %02.0f s", trunc(v / 60e9),
+			 fmod(a, 60e9) / 1e9);
 	else
-		snprintf(buf, LODE_UNIT_MAX, "%.0f h %02.0f min", trunc(v / 3600e9), fmod(a, 3600e9) / 60e9);
+		snprintf(buf, LODE_UNIT_MAX, "%.0f h %02.0f min", trunc(v / 3600e9),
+			 fmod(a, 3600e9) / 60e9);
 	return buf;
 }
 
 const char *lode_format_count(char buf[LODE_UNIT_MAX], int64_t n)
 {
 	char digits[LODE_UNIT_MAX];
-	int length = snprintf(digits, sizeof(digits), "%" PRIu64, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+	int length = snprintf(digits, sizeof(digits), "%" PRIu64,
+			      n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 	char *p = buf;
 	if (n < 0)
 		*p++ = '-';
@@ -245,7 +255,7 @@ const char *lode_format_percent(char buf[LODE_UNIT_MAX], int64_t part, int64_t w
 	return buf;
 }
 
-/* ---- tables --------------------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 void lode_table_init(struct lode_table *t, const char *const *titles, size_t count)
 {
@@ -282,7 +292,8 @@ void lode_table_release(struct lode_table *t)
 	*t = (struct lode_table){0};
 }
 
-/* Code points: bytes that do not continue one.  Close enough to columns for names; figures are ASCII. */
+/* Code points: bytes that do not continue one.  Close enough to columns for names; figures are
+ * ASCII. */
 static size_t columns_of(const char *s)
 {
 	size_t n = 0;
@@ -319,7 +330,8 @@ void lode_put_fitting(FILE *f, const char *s, unsigned columns, bool has_utf8)
 	} else { /* the end says which file and line: it keeps more than half */
 		size_t head = (columns - mark) * 2 / 5, tail = columns - mark - head;
 		const char *rest = skip_columns(text, width - tail);
-		fprintf(f, "%.*s%s%s", (int)(skip_columns(text, head) - text), text, has_utf8 ? "\u2026" : "..", rest);
+		fprintf(f, "%.*s%s%s", (int)(skip_columns(text, head) - text), text,
+			has_utf8 ? "\u2026" : "..", rest);
 	}
 	free(text);
 }
@@ -331,7 +343,8 @@ static void put_below(const struct lode_output *out, const char *lines)
 		char *line = strndup(lines, (size_t)(end - lines));
 		fprintf(out->f, "      %s", lode_style(out, LODE_STYLE_DIM));
 		if (line)
-			lode_put_fitting(out->f, line, out->width > 20 ? out->width - 6 : 0, out->has_utf8);
+			lode_put_fitting(out->f, line, out->width > 20 ? out->width - 6 : 0,
+					 out->has_utf8);
 		fprintf(out->f, "%s\n", lode_style(out, LODE_STYLE_PLAIN));
 		free(line);
 		lines = *end ? end + 1 : end;
@@ -350,16 +363,20 @@ void lode_table_print(const struct lode_table *t, const struct lode_output *out)
 	}
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	for (size_t i = 0; i < last; i++)
-		fprintf(out->f, "%*s%s  ", (int)(widths[i] - columns_of(t->titles[i])), "", t->titles[i]);
+		fprintf(out->f, "%*s%s  ", (int)(widths[i] - columns_of(t->titles[i])), "",
+			t->titles[i]);
 	fprintf(out->f, "%s%s\n", t->titles[last], lode_style(out, LODE_STYLE_PLAIN));
 	for (size_t r = 0; r < t->row_count; r++) {
 		const struct lode_table_row *row = &t->rows[r];
 		bool is_styled = row->style != LODE_STYLE_PLAIN;
 		fputs(is_styled ? lode_style(out, row->style) : "", out->f);
 		for (size_t i = 0; i < last; i++)
-			fprintf(out->f, "%*s%s  ", (int)(widths[i] - columns_of(row->cells[i])), "", row->cells[i]);
+			fprintf(out->f, "%*s%s  ", (int)(widths[i] - columns_of(row->cells[i])), "",
+				row->cells[i]);
 		fputs(is_styled ? lode_style(out, LODE_STYLE_PLAIN) : "", out->f);
-		lode_put_fitting(out->f, row->cells[last], out->width > used + 20 ? out->width - (unsigned)used : 0, out->has_utf8);
+		lode_put_fitting(out->f, row->cells[last],
+				 out->width > used + 20 ? out->width - (unsigned)used : 0,
+				 out->has_utf8);
 		fputc('\n', out->f);
 		if (row->below)
 			put_below(out, row->below);

@@ -10,28 +10,36 @@
 
 #include "options.h"
 
-/* ---- the output of a view ------------------------------------------------------------------------------------------- */
+/* ---- the output of a view -------------------------------------------------------------------- */
 
 struct lode_output {
 	FILE *f;
-	const char *path;  /* NULL: standard output */
-	bool is_terminal;  /* people read it (through a pager, perhaps) */
+	const char *path; /* NULL: standard output */
+	bool is_terminal; /* people read it (through a pager, perhaps) */
 	bool has_color, has_utf8;
 	unsigned width;    /* columns; 0: no limit */
 	int64_t pager_pid; /* 0: none */
 };
 
-/* Opens what -o, --color and the terminal ask for; a pager only for text on a terminal.  An output that is one of the
- * recordings is refused.  Returns 0 or -1 after a message. */
+/* Opens what -o, --color and the terminal ask for; a pager only for text on a terminal.  An output
+ * that is one of the recordings is refused.  Returns 0 or -1 after a message. */
 int lode_output_open(struct lode_output *out, const struct lode_view_options *o, bool is_text);
-/* Flushes, waits for the pager.  Returns -1 after a message where something could not be written. */
+/* Flushes, waits for the pager.  Returns -1 after a message where something could not be written.
+ */
 int lode_output_close(struct lode_output *out);
 
-enum lode_style { LODE_STYLE_PLAIN, LODE_STYLE_TITLE, LODE_STYLE_HOT, LODE_STYLE_WARM, LODE_STYLE_DIM, LODE_STYLE_GOOD };
+enum lode_style {
+	LODE_STYLE_PLAIN,
+	LODE_STYLE_TITLE,
+	LODE_STYLE_HOT,
+	LODE_STYLE_WARM,
+	LODE_STYLE_DIM,
+	LODE_STYLE_GOOD
+};
 /* The terminal's sequence that begins a style (PLAIN ends it); "" without colour. */
 const char *lode_style(const struct lode_output *out, enum lode_style s);
 
-/* ---- units ---------------------------------------------------------------------------------------------------------- */
+/* ---- units ----------------------------------------------------------------------------------- */
 
 #define LODE_UNIT_MAX 32
 /* IEC units with three significant digits: 0 B, 873 B, 1.23 KiB, 412 MiB. */
@@ -47,9 +55,10 @@ const char *lode_format_change(char buf[LODE_UNIT_MAX], const char *unit, int64_
 /* 12.3%; "-" where the whole is 0. */
 const char *lode_format_percent(char buf[LODE_UNIT_MAX], int64_t part, int64_t whole);
 
-/* ---- tables --------------------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
-/* Columns of figures, right-aligned, then one column of text that may be long: on a terminal its middle gives way. */
+/* Columns of figures, right-aligned, then one column of text that may be long: on a terminal its
+ * middle gives way. */
 #define LODE_TABLE_COLUMNS 12
 
 struct lode_table {
@@ -73,7 +82,8 @@ void lode_table_below(struct lode_table *t, const char *lines);
 void lode_table_print(const struct lode_table *t, const struct lode_output *out);
 void lode_table_release(struct lode_table *t);
 
-/* The style of a row that holds this share of the whole: as perf, red from 5 %, yellow from 0.5 %. */
+/* The style of a row that holds this share of the whole: as perf, red from 5 %, yellow from 0.5 %.
+ */
 enum lode_style lode_style_of_share(int64_t part, int64_t whole);
 
 /* Escaped, and cut in its middle to `columns` (0: no limit).  Only for people. */

@@ -37,7 +37,8 @@ const char *lode_page_counted(enum lode_measure m)
 	return "blocks";
 }
 
-void lode_page_title(const struct lode_output *out, const struct lode_profile *p, enum lode_measure m)
+void lode_page_title(const struct lode_output *out, const struct lode_profile *p,
+		     enum lode_measure m)
 {
 	char value[LODE_UNIT_MAX], count[LODE_UNIT_MAX];
 	enum lode_measure counter = lode_measure_counter(m);
@@ -46,22 +47,26 @@ void lode_page_title(const struct lode_output *out, const struct lode_profile *p
 	fprintf(out->f, "%s: %s: %s", lode_style(out, LODE_STYLE_PLAIN), lode_measure_texts[m],
 		lode_format_unit(value, lode_measure_units[m], p->total[m]));
 	if (counter != m && p->self[counter])
-		fprintf(out->f, " (%s %s)", lode_format_count(count, p->total[counter]), lode_page_counted(m));
+		fprintf(out->f, " (%s %s)", lode_format_count(count, p->total[counter]),
+			lode_page_counted(m));
 	if (m == LODE_MEASURE_PEAK || m == LODE_MEASURE_PEAK_BLOCKS)
 		fprintf(out->f, ", at %s", lode_format_ns(value, (int64_t)p->peak_time_ns));
 	if (m == LODE_MEASURE_LIVE || m == LODE_MEASURE_LIVE_BLOCKS)
 		fprintf(out->f, ", at %s", lode_format_ns(value, (int64_t)p->at_ns));
 	if (p->from_ns || (p->to_ns && p->to_ns < p->duration_ns)) {
 		char to[LODE_UNIT_MAX];
-		fprintf(out->f, ", from %s to %s", lode_format_ns(value, (int64_t)p->from_ns), lode_format_ns(to, (int64_t)p->to_ns));
+		fprintf(out->f, ", from %s to %s", lode_format_ns(value, (int64_t)p->from_ns),
+			lode_format_ns(to, (int64_t)p->to_ns));
 	}
 	fprintf(out->f, ", of %s\n", lode_format_ns(value, (int64_t)p->duration_ns));
 }
 
 static const char *row_word(enum lode_by by, bool is_one)
 {
-	static const char *const one[] = {"function", "line", "file", "module", "stack", "thread", "process", "type", "site"};
-	static const char *const many[] = {"functions", "lines", "files", "modules", "stacks", "threads", "processes", "types", "sites"};
+	static const char *const one[] = {"function", "line",    "file", "module", "stack",
+					  "thread",   "process", "type", "site"};
+	static const char *const many[] = {"functions", "lines",     "files", "modules", "stacks",
+					   "threads",   "processes", "types", "sites"};
 	return (is_one ? one : many)[by];
 }
 
@@ -71,33 +76,41 @@ static void print_rest(const struct lode_output *out, const struct lode_view *v,
 	int64_t rest = 0, whole = v->profile->total[v->measure];
 	for (size_t i = shown; i < v->row_count; i++)
 		rest += v->rows[i].self;
-	fprintf(out->f, "%s%zu of %zu %s; the other %zu hold %s (%s of the total) themselves; -n 0 shows all%s\n",
-		lode_style(out, LODE_STYLE_DIM), shown, v->row_count, row_word(v->by, false), v->row_count - shown,
-		lode_format_unit(value, lode_measure_units[v->measure], rest), lode_format_percent(share, rest, whole),
-		lode_style(out, LODE_STYLE_PLAIN));
+	fprintf(out->f,
+		"%s%zu of %zu %s; the other %zu hold %s (%s of the total) themselves; -n 0 shows "
+		"all%s\n",
+		lode_style(out, LODE_STYLE_DIM), shown, v->row_count, row_word(v->by, false),
+		v->row_count - shown, lode_format_unit(value, lode_measure_units[v->measure], rest),
+		lode_format_percent(share, rest, whole), lode_style(out, LODE_STYLE_PLAIN));
 }
 
 void lode_page_rows(const struct lode_output *out, const struct lode_view *v, size_t limit)
 {
 	const char *unit = lode_measure_units[v->measure];
-	const char *const titles[] = {"self", "%", "total", "%", lode_page_counted(v->measure), row_word(v->by, true)};
+	const char *const titles[] = {
+		"self", "%", "total", "%", lode_page_counted(v->measure), row_word(v->by, true)};
 	int64_t whole = v->profile->total[v->measure];
 	size_t shown = v->row_count < limit ? v->row_count : limit;
 	struct lode_table t;
 	lode_table_init(&t, titles, 6);
 	for (size_t i = 0; i < shown; i++) {
 		const struct lode_row *r = &v->rows[i];
-		char self[LODE_UNIT_MAX], total[LODE_UNIT_MAX], count[LODE_UNIT_MAX], a[LODE_UNIT_MAX], b[LODE_UNIT_MAX];
+		char self[LODE_UNIT_MAX], total[LODE_UNIT_MAX], count[LODE_UNIT_MAX],
+			a[LODE_UNIT_MAX], b[LODE_UNIT_MAX];
 		char label[1024];
-		lode_table_add(&t, lode_style_of_share(r->self, whole), (const char *const[]){
-			lode_format_unit(self, unit, r->self), lode_format_percent(a, r->self, whole),
-			lode_format_unit(total, unit, r->total), lode_format_percent(b, r->total, whole),
-			lode_format_count(count, r->count), lode_row_label(v, r, label, sizeof(label))});
+		lode_table_add(&t, lode_style_of_share(r->self, whole),
+			       (const char *const[]){lode_format_unit(self, unit, r->self),
+						     lode_format_percent(a, r->self, whole),
+						     lode_format_unit(total, unit, r->total),
+						     lode_format_percent(b, r->total, whole),
+						     lode_format_count(count, r->count),
+						     lode_row_label(v, r, label, sizeof(label))});
 	}
 	lode_table_print(&t, out);
 	lode_table_release(&t);
 	if (!v->row_count)
-		fprintf(out->f, "%s\n", v->profile->self[v->measure] ? "(nothing)" : "(not recorded)");
+		fprintf(out->f, "%s\n",
+			v->profile->self[v->measure] ? "(nothing)" : "(not recorded)");
 	if (shown < v->row_count)
 		print_rest(out, v, shown);
 }
@@ -111,14 +124,18 @@ void lode_page_losses(const struct lode_output *out, const struct lode_profile *
 	fputs(lode_style(out, LODE_STYLE_WARM), out->f);
 	if (p->lost_events || p->lost_samples)
 		fprintf(out->f, "lost: %s events, %s samples: the figures above are without them\n",
-			lode_format_count(a, (int64_t)p->lost_events), lode_format_count(b, (int64_t)p->lost_samples));
+			lode_format_count(a, (int64_t)p->lost_events),
+			lode_format_count(b, (int64_t)p->lost_samples));
 	if (p->python_dropped)
-		fprintf(out->f, "%s stacks are without their Python frames, which could not be trusted\n",
+		fprintf(out->f,
+			"%s stacks are without their Python frames, which could not be trusted\n",
 			lode_format_count(a, (int64_t)p->python_dropped));
 	if (p->is_truncated)
-		fputs("the recording is damaged or ends early: this is what could be read\n", out->f);
+		fputs("the recording is damaged or ends early: this is what could be read\n",
+		      out->f);
 	if (missing)
-		fprintf(out->f, "%zu notice%s what is missing here; see lode info\n", missing, missing == 1 ? " says" : "s say");
+		fprintf(out->f, "%zu notice%s what is missing here; see lode info\n", missing,
+			missing == 1 ? " says" : "s say");
 	fputs(lode_style(out, LODE_STYLE_PLAIN), out->f);
 }
 
@@ -134,7 +151,9 @@ char *lode_page_stack(const struct lode_profile *p, uint32_t node, size_t most)
 			left++;
 			continue;
 		}
-		fprintf(f, "%s%s", n++ ? "\n" : "", lode_frame_label(&p->frames[p->nodes[node].frame], 1, label, sizeof(label)));
+		fprintf(f, "%s%s", n++ ? "\n" : "",
+			lode_frame_label(&p->frames[p->nodes[node].frame], 1, label,
+					 sizeof(label)));
 	}
 	if (left)
 		fprintf(f, "\n(and %zu more frames towards the root)", left);

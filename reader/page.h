@@ -9,10 +9,12 @@
 size_t lode_page_limit(const struct lode_view_options *o, size_t normal);
 
 /* "app.lode: CPU time: 12.3 s (CPU samples: 1,204)" and the part of the recording that is meant. */
-void lode_page_title(const struct lode_output *out, const struct lode_profile *p, enum lode_measure m);
+void lode_page_title(const struct lode_output *out, const struct lode_profile *p,
+		     enum lode_measure m);
 /* The first `limit` rows, and what the others hold. */
 void lode_page_rows(const struct lode_output *out, const struct lode_view *v, size_t limit);
-/* Only where there is something to say: lost events and samples, dropped Python parts, damage, notices. */
+/* Only where there is something to say: lost events and samples, dropped Python parts, damage,
+ * notices. */
 void lode_page_losses(const struct lode_output *out, const struct lode_profile *p);
 
 /* The frames of a stack as lines, leaf first, at most `most` (0: all); the caller's to free. */

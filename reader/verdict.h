@@ -1,5 +1,5 @@
-/* Is it a leak?  Judged from when the blocks of one stack that are still live were allocated, and how its live bytes went
- * over the recording. */
+/* Is it a leak?  Judged from when the blocks of one stack that are still live were allocated, and
+ * how its live bytes went over the recording. */
 #ifndef LODE_VERDICT_H
 #define LODE_VERDICT_H
 
@@ -19,7 +19,8 @@ extern const char *const lode_verdict_words[];
 struct lode_verdict {
 	enum lode_verdict_kind kind;
 	char reason[LODE_REASON_MAX];
-	unsigned rises, falls, births; /* tenths in which live bytes rose, fell; from which blocks survive */
+	unsigned rises, falls,
+		births; /* tenths in which live bytes rose, fell; from which blocks survive */
 };
 
 struct lode_verdict lode_verdict(const struct lode_profile *p, uint32_t node);

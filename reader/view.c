@@ -8,15 +8,16 @@
 #include "lib/error.h"
 #include "lib/escape.h"
 
-/* ---- groups --------------------------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
-/* What makes two nodes one row.  Strings are compared by content: the same function may come from two recordings. */
+/* What makes two nodes one row.  Strings are compared by content: the same function may come from
+ * two recordings. */
 struct key {
 	const char *name, *file, *module;
 	uint64_t number;
 };
 
-struct groups { /* an open hash from key to group */
+struct groups {           /* an open hash from key to group */
 	struct key *keys; /* by group */
 	uint32_t *slots;  /* group + 1; 0: empty */
 	size_t count, capacity, slot_count;
@@ -43,8 +44,8 @@ static bool same_string(const char *a, const char *b)
 
 static bool same_key(const struct key *a, const struct key *b)
 {
-	return a->number == b->number && same_string(a->name, b->name) && same_string(a->file, b->file) &&
-	       same_string(a->module, b->module);
+	return a->number == b->number && same_string(a->name, b->name) &&
+	       same_string(a->file, b->file) && same_string(a->module, b->module);
 }
 
 static void grow(struct groups *g)
@@ -79,7 +80,8 @@ static uint32_t group_of(struct groups *g, const struct key *k)
 	return (uint32_t)g->count++;
 }
 
-/* A Python function is its definition: two lambdas of a file are two.  A native one is its name in its object. */
+/* A Python function is its definition: two lambdas of a file are two.  A native one is its name in
+ * its object. */
 static struct key key_of_frame(const struct lode_frame *f, enum lode_by by)
 {
 	bool is_python = f->kind == LODE_FRAME_PYTHON;
@@ -102,7 +104,8 @@ static struct key key_of_frame(const struct lode_frame *f, enum lode_by by)
 	return (struct key){0};
 }
 
-/* What native code does on behalf of a Python frame is that frame's; parents come first, so one pass hands it down. */
+/* What native code does on behalf of a Python frame is that frame's; parents come first, so one
+ * pass hands it down. */
 static void give_natives_to_python(struct lode_view *v)
 {
 	const struct lode_profile *p = v->profile;
@@ -125,7 +128,8 @@ static void group_by_frame(struct lode_view *v, struct groups *g)
 	uint32_t *of_frame = lode_alloc_zeroed(p->frame_count + 1, sizeof(*of_frame));
 	for (size_t i = 0; i < p->frame_count; i++) {
 		struct key k = key_of_frame(&p->frames[i], v->by);
-		bool is_own = p->frames[i].kind != LODE_FRAME_THREAD; /* a thread as root frame is no function */
+		bool is_own = p->frames[i].kind !=
+			      LODE_FRAME_THREAD; /* a thread as root frame is no function */
 		of_frame[i] = is_own ? group_of(g, &k) : LODE_NO_GROUP;
 	}
 	for (size_t i = 1; i < p->node_count; i++)
@@ -169,7 +173,7 @@ static void group(struct lode_view *v)
 	free(g.slots);
 }
 
-/* ---- sums ----------------------------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 int64_t *lode_inclusive(const struct lode_profile *p, enum lode_measure m)
 {
@@ -194,7 +198,8 @@ static void link_children(struct lode_view *v)
 	}
 }
 
-/* A walk of the tree that knows how often each group stands in the current stack: only the outermost counts for the total. */
+/* A walk of the tree that knows how often each group stands in the current stack: only the
+ * outermost counts for the total. */
 static void sum_totals(const struct lode_view *v, const int64_t *inclusive, int64_t *total)
 {
 	const struct lode_profile *p = v->profile;
@@ -240,7 +245,7 @@ void lode_view_sum(const struct lode_view *v, enum lode_measure m, int64_t *self
 	free(inclusive);
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static char *keep_name(struct lode_view *v, char *name)
 {
@@ -255,7 +260,8 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-/* json.decoder of .../python3.11/json/decoder.py; packages of site-packages likewise; else the file's name without .py. */
+/* json.decoder of .../python3.11/json/decoder.py; packages of site-packages likewise; else the
+ * file's name without .py. */
 static char *python_module(const char *file)
 {
 	const char *start = strstr(file, "-packages/"), *digits = strstr(file, "/python3.");
@@ -277,7 +283,8 @@ static char *python_module(const char *file)
 	return name;
 }
 
-static void name_by_origin(struct lode_view *v, struct lode_row *r, const struct lode_profile_node *n)
+static void name_by_origin(struct lode_view *v, struct lode_row *r,
+			   const struct lode_profile_node *n)
 {
 	const struct lode_profile *p = v->profile;
 	r->kind = LODE_FRAME_THREAD;
@@ -289,7 +296,8 @@ static void name_by_origin(struct lode_view *v, struct lode_row *r, const struct
 		if (t->process < p->process_count)
 			r->pid = p->processes[t->process].pid;
 	} else if (v->by == LODE_BY_PROCESS && n->process < p->process_count) {
-		r->name = p->processes[n->process].command ? p->processes[n->process].command : "(unknown)";
+		r->name = p->processes[n->process].command ? p->processes[n->process].command
+							   : "(unknown)";
 		r->pid = p->processes[n->process].pid;
 	}
 }
@@ -326,8 +334,15 @@ static void add_frameless(struct lode_view *v)
 	int64_t value = p->self[v->measure][0], count = p->self[counter] ? p->self[counter][0] : 0;
 	if (value || count)
 		v->rows[v->row_count++] = (struct lode_row){
-			.name = LODE_FRAMELESS, .kind = LODE_FRAME_SPECIAL, .group = LODE_NO_GROUP, .pid = -1, .tid = -1,
-			.self = value, .total = value, .count = count, .self_count = count,
+			.name = LODE_FRAMELESS,
+			.kind = LODE_FRAME_SPECIAL,
+			.group = LODE_NO_GROUP,
+			.pid = -1,
+			.tid = -1,
+			.self = value,
+			.total = value,
+			.count = count,
+			.self_count = count,
 		};
 }
 
@@ -342,8 +357,15 @@ static void make_rows(struct lode_view *v)
 	v->rows = lode_alloc_zeroed(n + 1, sizeof(*v->rows));
 	for (size_t g = 0; is_recorded && g < n; g++) {
 		struct lode_row r = {
-			.self = sums[g], .total = sums[n + g], .self_count = sums[2 * n + g], .count = sums[3 * n + g],
-			.group = (uint32_t)g, .node = v->group_node[g], .pid = -1, .tid = -1, .name = "",
+			.self = sums[g],
+			.total = sums[n + g],
+			.self_count = sums[2 * n + g],
+			.count = sums[3 * n + g],
+			.group = (uint32_t)g,
+			.node = v->group_node[g],
+			.pid = -1,
+			.tid = -1,
+			.name = "",
 		};
 		if (!r.self && !r.total && !r.count)
 			continue;
@@ -398,7 +420,8 @@ void lode_view_sort(struct lode_view *v, enum lode_sort sort)
 	qsort(v->rows, v->row_count, sizeof(*v->rows), compare_rows);
 }
 
-void lode_view_init(struct lode_view *v, const struct lode_profile *p, enum lode_measure m, enum lode_by by)
+void lode_view_init(struct lode_view *v, const struct lode_profile *p, enum lode_measure m,
+		    enum lode_by by)
 {
 	*v = (struct lode_view){.profile = p, .measure = m, .by = by};
 	link_children(v);
@@ -431,7 +454,8 @@ const char *lode_row_label(const struct lode_view *v, const struct lode_row *r, 
 	case LODE_BY_STACK:
 		return lode_frame_label(&f, 1, buf, n);
 	case LODE_BY_THREAD:
-		snprintf(buf, n, "%s (pid %lld, thread %lld)", r->name, (long long)r->pid, (long long)r->tid);
+		snprintf(buf, n, "%s (pid %lld, thread %lld)", r->name, (long long)r->pid,
+			 (long long)r->tid);
 		return buf;
 	case LODE_BY_PROCESS:
 		snprintf(buf, n, "%lld %s", (long long)r->pid, r->name);

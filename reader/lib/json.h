@@ -1,5 +1,5 @@
-/* A writer of JSON: commas and escapes are its matter, nesting the caller's.  Integers are exact.  Nothing here fails:
- * errors stay in the FILE. */
+/* A writer of JSON: commas and escapes are its matter, nesting the caller's.  Integers are exact.
+ * Nothing here fails: errors stay in the FILE. */
 #ifndef LODE_JSON_H
 #define LODE_JSON_H
 

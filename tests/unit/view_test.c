@@ -123,6 +123,17 @@ static void every_stack_with_a_value_is_a_row_and_nothing_is_counted_twice(void 
 	lode_view_release(&v);
 }
 
+static void a_stack_that_lost_all_frames_still_counts(void **state)
+{
+	int64_t kept[NODES] = {7, 1};
+	struct lode_profile p = profile(kept);
+	struct lode_view v;
+	(void)state;
+	lode_view_init(&v, &p, LODE_MEASURE_CPU, LODE_BY_FUNCTION);
+	assert_int_equal(row(&v, LODE_FRAMELESS, NULL)->self, 7);
+	lode_view_release(&v);
+}
+
 static void a_measure_that_was_not_recorded_has_no_rows(void **state)
 {
 	struct lode_profile p = profile(cpu), empty = {0};
@@ -207,6 +218,7 @@ int main(void)
 		cmocka_unit_test(lines_of_one_function_are_rows_of_their_own),
 		cmocka_unit_test(native_calls_are_their_python_callers_at_a_site),
 		cmocka_unit_test(every_stack_with_a_value_is_a_row_and_nothing_is_counted_twice),
+		cmocka_unit_test(a_stack_that_lost_all_frames_still_counts),
 		cmocka_unit_test(a_measure_that_was_not_recorded_has_no_rows),
 		cmocka_unit_test(a_difference_says_what_is_new_gone_and_grown),
 		cmocka_unit_test(a_leak_grows_and_a_cache_does_not),
