@@ -61,7 +61,8 @@ size_t lode_intervals_flatten(struct lode_interval *v, size_t n, uint64_t *start
 	uint32_t *open = lode_alloc(n * sizeof(*open));
 	size_t depth = 0;
 
-	qsort(v, n, sizeof(*v), by_start);
+	if (n)
+		qsort(v, n, sizeof(*v), by_start);
 	for (size_t i = 0; i < n; i++) {
 		depth = close_until(&out, v, open, depth, v[i].lo);
 		emit(&out, v[i].lo, v[i].id);
