@@ -53,7 +53,7 @@ static void start_pager(struct lode_output *out)
 	const char *pager = getenv("LODE_PAGER") ? getenv("LODE_PAGER") : getenv("PAGER");
 	int ends[2];
 	if (!pager)
-		pager = "less";
+		pager = "less -FRX";
 	if (!*pager || !strcmp(pager, "cat") || pipe(ends))
 		return;
 	fflush(stdout);
@@ -70,7 +70,8 @@ static void start_pager(struct lode_output *out)
 		setenv("LESS", "FRX", 0);
 		char command[4096];
 		snprintf(command, sizeof(command),
-			 "command -v %s >/dev/null 2>&1 && exec %s || exec cat", pager, pager);
+			 "command -v %.*s >/dev/null 2>&1 && exec %s || exec cat",
+			 (int)strcspn(pager, " "), pager, pager);
 		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 		_exit(127);
 	}
