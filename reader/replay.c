@@ -152,7 +152,8 @@ static void apply_sample(struct replay *r, struct lane *l, const struct lode_eve
 {
 	if (l->is_ignored)
 		return;
-	struct key *k = &r->keys[stack_of(r, l, e->stack)];
+	uint32_t stack = stack_of(r, l, e->stack); /* may move the array: first */
+	struct key *k = &r->keys[stack];
 	bool is_sample = !(e->detail & LODE_SAMPLE_RESIDUE);
 	k->cpu_ns += e->weight_ns;
 	k->samples += is_sample;
