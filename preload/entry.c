@@ -221,8 +221,13 @@ static void keep_to_ourselves(void)
 	environment_drop(LODE_ENV_OPTIONS);
 }
 
+/* Absent in musl, whose constructors get no arguments and which we do not know: there everything passes through. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
 __attribute__((constructor)) static void start(int argc, char **argv)
 {
+	if (!gnu_get_libc_version)
+		return;
 	lode_real_resolve();
 	lode_real_dlopen = (void *)lode_real.dlopen;
 	lode_clock_init();

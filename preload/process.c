@@ -2,7 +2,6 @@
 #include "process.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 
@@ -22,6 +21,12 @@
 
 uint32_t lode_stream;
 int lode_pid;
+
+/* What pthread_atfork comes down to in glibc.  Weak, as everything that musl lacks must be: its loader refuses to start a
+ * program whose preloaded library has an unknown symbol (entry.c turns us off there). */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso)
+	__attribute__((weak));
+extern void *__dso_handle __attribute__((visibility("hidden")));
 
 static char executable[4096], directory[4096], options[256];
 static struct lode_event_bytes command_line;
@@ -144,7 +149,7 @@ void lode_process_init(int argc, char **argv)
 	if (bytes > 32768)
 		bytes = 32768;
 	command_line = (struct lode_event_bytes){argc ? argv[0] : "", bytes};
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	__register_atfork(fork_prepare, fork_parent, fork_child, __dso_handle);
 }
 
 /* ---- exec and exit -------------------------------------------------------------------------- */
