@@ -289,6 +289,7 @@ static void take_lost(struct lode_info *info, const struct lode_event *e)
 	info->lost_events += lode_field_number(&f);
 	info->lost_samples += lode_field_number(&f);
 	uint64_t first_errno = lode_field_number(&f);
+	info->python_dropped += lode_field_number(&f);
 	if (!info->first_errno)
 		info->first_errno = (uint32_t)first_errno;
 }
@@ -600,11 +601,11 @@ void lode_info_read(struct lode_info *info, struct lode_source *s)
 	info->file_bytes = lode_source_bytes(s);
 	info->start_unix_ns = lode_source_created_unix_ns(s);
 	lode_source_lost(s, &events, &samples, &dropped, &first_errno);
-	info->python_dropped = dropped;
 	scan(info, s);
 	/* a recorder that closed the file has copied the log's counters into its LOST record */
 	info->lost_events = events > info->lost_events ? events : info->lost_events;
 	info->lost_samples = samples > info->lost_samples ? samples : info->lost_samples;
+	info->python_dropped = dropped > info->python_dropped ? dropped : info->python_dropped;
 	info->first_errno = info->first_errno ? info->first_errno : first_errno;
 	fit_clocks(info);
 	convert_times(info);

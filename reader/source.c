@@ -386,7 +386,7 @@ static bool inflate_block(struct lode_source *s, const struct lode_block *b, str
 
 static int read_block(struct lode_source *s, const struct lode_block *b, struct lode_payload_buffer *buffer)
 {
-	if (s->stored_capacity < b->stored_bytes) {
+	if (!s->stored || s->stored_capacity < b->stored_bytes) {
 		free(s->stored);
 		s->stored_capacity = b->stored_bytes;
 		s->stored = lode_alloc(s->stored_capacity);
