@@ -16,6 +16,7 @@
 #include "thread.h"
 
 #define UNKNOWN_STACK_PAGES 16u
+#define UNKNOWN_CODE_PERIOD 256u
 
 struct replay {
 	uintptr_t sp, pc, bp;
@@ -219,7 +220,8 @@ static uint32_t walk(struct lode_thread *t, struct lode_unwind *u, struct lode_p
 		add(&m, LODE_NODE_SPECIAL, special, 0);
 	merge_frames(&m, u);
 	lode_modules_leave();
-	if (u->flags & LODE_UNWIND_NO_TABLE)
+	/* code that no module covers: generated, or a library that came by a way we do not see */
+	if ((u->flags & LODE_UNWIND_NO_TABLE) && t->unknown_code++ % UNKNOWN_CODE_PERIOD == 0)
 		lode_modules_want_refresh();
 	bool is_truncated = (u->flags & LODE_UNWIND_TRUNCATED) || (w->flags & LODE_PYTHON_TRUNCATED);
 	return intern(&m, is_truncated);

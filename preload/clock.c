@@ -3,7 +3,7 @@
 
 #include <cpuid.h>
 
-bool lode_clock_is_tsc;
+bool lode_clock_is_tsc, lode_clock_is_shared;
 
 void lode_clock_init(void)
 {

@@ -9,6 +9,8 @@
 
 LODE_EXPORT void *malloc(size_t n)
 {
+	if (lode_hook_passes(n))
+		return lode_real.malloc(n);
 	struct lode_thread *t = lode_hook_enter();
 	void *p = lode_real.malloc(n);
 	if (unlikely(!t))
@@ -24,7 +26,7 @@ LODE_EXPORT void free(void *p)
 	struct lode_thread *t;
 	if (!p)
 		return;
-	if (unlikely(!(t = lode_hook_enter()))) {
+	if (lode_hook_free_passes(p) || unlikely(!(t = lode_hook_enter()))) {
 		lode_real.free(p);
 		return;
 	}
@@ -35,6 +37,9 @@ LODE_EXPORT void free(void *p)
 
 LODE_EXPORT void *calloc(size_t n, size_t m)
 {
+	size_t bytes;
+	if (!__builtin_mul_overflow(n, m, &bytes) && lode_hook_passes(bytes))
+		return lode_real.calloc(n, m);
 	struct lode_thread *t = lode_hook_enter();
 	void *p = lode_real.calloc(n, m);
 	if (unlikely(!t))
@@ -51,7 +56,7 @@ static inline void moved(struct lode_thread *t, uint32_t how, void *before, uint
 {
 	if (before && (after || bytes == 0))
 		lode_hook_released(t, before, released);
-	if (after)
+	if (after && lode_sample_is_due(t, bytes))
 		lode_hook_acquired(t, how, after, bytes, frame);
 }
 
@@ -91,7 +96,7 @@ LODE_EXPORT int posix_memalign(void **out, size_t alignment, size_t n)
 	int r = lode_real.posix_memalign(out, alignment, n);
 	if (unlikely(!t))
 		return r;
-	if (r == 0 && *out)
+	if (r == 0 && *out && lode_sample_is_due(t, n))
 		lode_hook_acquired(t, LODE_HOW_POSIX_MEMALIGN, *out, n, LODE_FRAME);
 	lode_thread_leave(t, LODE_FRAME);
 	return r;
@@ -106,7 +111,7 @@ LODE_EXPORT int posix_memalign(void **out, size_t alignment, size_t n)
 		void *p = lode_real.name arguments;                                 \
 		if (unlikely(!t))                                                   \
 			return p;                                                   \
-		if (likely(p))                                                      \
+		if (likely(p) && lode_sample_is_due(t, bytes))                      \
 			lode_hook_acquired(t, LODE_HOW_##how, p, bytes, LODE_FRAME); \
 		lode_thread_leave(t, LODE_FRAME);                                   \
 		return p;                                                           \

@@ -1,7 +1,4 @@
-/* Sampled memory.  Contract in sample.h.
- *
- * The sampled live blocks are a fixed open-addressing set without deletion marks other than a tombstone; in front of it
- * stand 64 Ki counters by address hash, so that nearly every free is answered by one byte. */
+/* Sampled memory.  Contract in sample.h.  The sampled live blocks are a fixed open-addressing set with tombstones. */
 #include "sample.h"
 
 #include <stdint.h>
@@ -9,35 +6,32 @@
 #include "os.h"
 #include "thread.h"
 
-#define FILTER_BITS 16u
+#define FILTER_BITS LODE_SAMPLE_FILTER_BITS
+#define ALWAYS (INT64_MIN / 2)
+#define NEVER INT64_MAX
 #define SET_BITS 20u
 #define TOMBSTONE UINTPTR_MAX
 #define PROBES 64u
 
-static uint8_t *filter;  /* how many sampled live blocks hash here; 255 sticks */
+uint8_t *lode_sample_filter; /* a counter that reaches 255 sticks */
 static uintptr_t *blocks;
 
 bool lode_sample_init(void)
 {
-	filter = lode_os_map(1u << FILTER_BITS);
+	lode_sample_filter = lode_os_map(1u << FILTER_BITS);
 	blocks = lode_os_map(((size_t)1 << SET_BITS) * sizeof *blocks);
-	return filter && blocks;
+	return lode_sample_filter && blocks;
 }
 
-static uint32_t hash(const void *p)
+bool lode_sample_remember(const void *p)
 {
-	return (uint32_t)(((uintptr_t)p >> 4) * 0x9e3779b97f4a7c15u >> 32);
-}
-
-static bool remember(const void *p)
-{
-	uint32_t h = hash(p);
+	uint32_t h = lode_sample_hash(p);
 	for (uint32_t i = 0; i < PROBES; i++) {
 		uintptr_t *slot = &blocks[(h + i) & ((1u << SET_BITS) - 1)];
 		uintptr_t was = __atomic_load_n(slot, __ATOMIC_RELAXED);
 		if ((was == 0 || was == TOMBSTONE) &&
 		    __atomic_compare_exchange_n(slot, &was, (uintptr_t)p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-			uint8_t *f = &filter[h & ((1u << FILTER_BITS) - 1)];
+			uint8_t *f = &lode_sample_filter[h & ((1u << FILTER_BITS) - 1)];
 			uint8_t n = __atomic_load_n(f, __ATOMIC_RELAXED);
 			while (n != 255 && !__atomic_compare_exchange_n(f, &n, (uint8_t)(n + 1), true, __ATOMIC_RELEASE,
 									__ATOMIC_RELAXED))
@@ -64,23 +58,20 @@ static int64_t next_distance(struct lode_thread *t)
 	return d < 1 ? 1 : (int64_t)d;
 }
 
-bool lode_sample_takes(struct lode_thread *t, const void *p, size_t bytes)
+void lode_sample_next(struct lode_thread *t)
 {
-	if (unlikely(!t->sample_is_drawn)) {
-		t->sample_left = next_distance(t);
-		t->sample_is_drawn = true;
+	switch ((enum lode_memory)lode_config.memory) {
+	case LODE_MEMORY_OFF: t->bytes_left = NEVER; return;
+	case LODE_MEMORY_FULL:
+	case LODE_MEMORY_MALLOC: t->bytes_left = ALWAYS; return;
+	case LODE_MEMORY_SAMPLE: t->bytes_left = next_distance(t); return;
 	}
-	t->sample_left -= (int64_t)bytes;
-	if (likely(t->sample_left > 0))
-		return false;
-	t->sample_left = next_distance(t);
-	return remember(p);
 }
 
-bool lode_sample_frees(const void *p)
+bool lode_sample_forget(const void *p)
 {
-	uint32_t h = hash(p);
-	uint8_t *f = &filter[h & ((1u << FILTER_BITS) - 1)];
+	uint32_t h = lode_sample_hash(p);
+	uint8_t *f = &lode_sample_filter[h & ((1u << FILTER_BITS) - 1)];
 	if (likely(!__atomic_load_n(f, __ATOMIC_RELAXED)))
 		return false;
 	for (uint32_t i = 0; i < PROBES; i++) {

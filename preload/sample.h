@@ -1,21 +1,48 @@
-/* memory=sample: Poisson sampling by bytes, and which live blocks were sampled.
- * An allocation of s bytes is taken with probability 1 - exp(-s / mean); the reader weighs it by the inverse.
- * The distance to the next sample is drawn anew after each, per thread. */
+/* Which allocations and frees a hook has to look at: all of them, none, or a sample.  One threshold for the three modes:
+ * the thread's bytes_left is counted down by every allocation, and only below 1 there is something to do.
+ *
+ * memory=sample is Poisson sampling by bytes: an allocation of s bytes is taken with probability 1 - exp(-s / mean), the
+ * reader weighs it by the inverse.  The distance to the next sample is drawn anew after each, per thread. */
 #ifndef LODE_SAMPLE_H
 #define LODE_SAMPLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-struct lode_thread;
+#include "thread.h"
 
 /* Context: constructor. */
 bool lode_sample_init(void);
 
-/* True when the allocation is to be recorded; then its address is remembered.  Cost when not: a subtraction. */
-bool lode_sample_takes(struct lode_thread *t, const void *p, size_t bytes);
+/* Sets bytes_left anew, by the mode.  Context: the thread. */
+void lode_sample_next(struct lode_thread *t);
 
-/* True when the block was recorded; forgets it.  Cost when not: one load from a table of counters. */
-bool lode_sample_frees(const void *p);
+/* Counts `bytes` down; true when the allocation must be looked at.  Cost: a subtraction.
+ * An absurd size, which no allocator grants, counts as a hit. */
+static inline bool lode_sample_is_due(struct lode_thread *t, size_t bytes)
+{
+	return __builtin_sub_overflow(t->bytes_left, (int64_t)bytes, &t->bytes_left) || t->bytes_left <= 0;
+}
+
+/* The sampled live blocks.  remember: false when the table is full, then the sample is not taken. */
+bool lode_sample_remember(const void *p);
+bool lode_sample_forget(const void *p);
+
+/* How many sampled live blocks hash to each counter: nearly every free is answered by one byte. */
+#define LODE_SAMPLE_FILTER_BITS 16u
+extern uint8_t *lode_sample_filter;
+
+static inline uint32_t lode_sample_hash(const void *p)
+{
+	return (uint32_t)(((uintptr_t)p >> 4) * 0x9e3779b97f4a7c15u >> 32);
+}
+
+/* False when the block was certainly not recorded. */
+static inline bool lode_sample_may_know(const void *p)
+{
+	return __atomic_load_n(&lode_sample_filter[lode_sample_hash(p) & ((1u << LODE_SAMPLE_FILTER_BITS) - 1)],
+			       __ATOMIC_RELAXED) != 0;
+}
 
 #endif

@@ -12,6 +12,7 @@
 #include "event.h"
 #include "modules.h"
 #include "os.h"
+#include "python/code.h"
 #include "signals.h"
 #include "stacks.h"
 #include "thread.h"
@@ -53,6 +54,10 @@ static void take(void *thread, void *context)
 	if (lode_stacks_wants_room())
 		lode_stacks_prepare();
 	uint32_t stack = lode_capture_signal(t, &c);
+	if (lode_modules_refresh_wanted() || lode_code_wants_room() || !t->lane.spare) {
+		t->attention |= LODE_ATTENTION_PREPARE;
+		t->bytes_left = 0; /* the next allocation takes it up, whatever the mode */
+	}
 	lode_event_sample(t, c.sample_flags, take_weight(t), stack);
 }
 

@@ -13,6 +13,7 @@
 #include "process.h"
 #include "python/code.h"
 #include "python/interp.h"
+#include "sample.h"
 #include "sampler.h"
 #include "signals.h"
 #include "stacks.h"
@@ -42,6 +43,8 @@ static void unlock(uint32_t *l)
 
 struct lode_thread *lode_thread_new(void)
 {
+	if (lode_self)
+		lode_clock_is_shared = true; /* not the first thread, and not the orphans' struct of a process with one */
 	lock(&list_lock);
 	struct lode_thread *t = free_threads;
 	if (t)
@@ -103,7 +106,7 @@ void lode_thread_begin(struct lode_thread *t, uintptr_t low, uintptr_t high, uin
 	t->stack_high = high;
 	t->start_routine = start_routine;
 	t->random = ((lode_ticks_release() * 0x9e3779b97f4a7c15u) ^ ((uint64_t)t->tid << 32)) | 1;
-	t->sample_is_drawn = false;
+	lode_sample_next(t);
 	t->has_pending_prof = false;
 	lode_self = t;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -169,6 +172,7 @@ LODE_COLD struct lode_thread *lode_thread_enter_slow(void)
 	lode_self = LODE_THREAD_RETIRED; /* what follows must not come here again */
 	t = lode_thread_new();
 	lode_self = NULL;
+	lode_clock_is_shared = true;
 	if (t) {
 		lode_thread_begin(t, 0, 0, 0);
 		t->busy = 1;

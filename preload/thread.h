@@ -61,9 +61,9 @@ struct lode_thread {
 	uintptr_t deferred_pc; /* where the deferred sample hit */
 	uintptr_t stack_low, stack_high; /* 0, 0: unknown */
 	uintptr_t start_routine;
-	int64_t sample_left;  /* memory=sample: bytes to go */
-	bool sample_is_drawn;
+	int64_t bytes_left; /* allocated bytes until a hook has something to do (sample.h): always, never, or a distance */
 	uint64_t random;
+	uint32_t unknown_code; /* walks that ended there */
 	bool is_main;
 	uint64_t start_room[6]; /* pthread_create's hand-over (hook_process.c) */
 	bool blocks_prof;     /* the program believes that it blocks SIGPROF here (signals.c) */

@@ -345,11 +345,18 @@ static void grow(struct table *old)
 	__atomic_store_n(&table_in_force, t, __ATOMIC_RELEASE);
 }
 
+bool lode_code_wants_room(void)
+{
+	struct table *t = table_now();
+
+	return __atomic_load_n(&t->used, __ATOMIC_RELAXED) > t->capacity / 2;
+}
+
 void lode_code_prepare(void)
 {
 	struct table *t = table_now();
 
-	if (__atomic_load_n(&t->used, __ATOMIC_RELAXED) <= t->capacity / 2 ||
+	if (!lode_code_wants_room() ||
 	    __atomic_exchange_n(&is_growing, true, __ATOMIC_ACQUIRE))
 		return;
 	if (t == table_now())
