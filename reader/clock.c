@@ -15,7 +15,7 @@ struct lode_clock lode_clock_fit(const struct lode_clock_pair *pairs, size_t n, 
 {
 	*is_guess = true;
 	if (!n)
-		return (struct lode_clock){ .ns_per_tick = 1 };
+		return (struct lode_clock){.ns_per_tick = 1};
 	const struct lode_clock_pair *first = pairs, *last = pairs;
 	for (size_t i = 1; i < n; i++) {
 		if (pairs[i].ticks < first->ticks)
@@ -23,9 +23,10 @@ struct lode_clock lode_clock_fit(const struct lode_clock_pair *pairs, size_t n, 
 		if (pairs[i].ticks > last->ticks)
 			last = &pairs[i];
 	}
-	struct lode_clock c = { .origin = *first };
+	struct lode_clock c = {.origin = *first};
 	if (last->ticks > first->ticks && last->ns > first->ns)
-		c.ns_per_tick = (double)(last->ns - first->ns) / (double)(last->ticks - first->ticks);
+		c.ns_per_tick =
+			(double)(last->ns - first->ns) / (double)(last->ticks - first->ticks);
 	*is_guess = !is_sane(c.ns_per_tick);
 	if (*is_guess)
 		c.ns_per_tick = first->ticks ? (double)first->ns / (double)first->ticks : 0;

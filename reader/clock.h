@@ -15,8 +15,9 @@ struct lode_clock {
 	double ns_per_tick; /* > 0 */
 };
 
-/* The line through the first and the last pair in ticks.  With one pair the rate is guessed: both counters start near
- * the machine's start; with none a tick is taken for a nanosecond.  *is_guess says so. */
+/* The line through the first and the last pair in ticks.  With one pair the rate is guessed: both
+ * counters start near the machine's start; with none a tick is taken for a nanosecond.  *is_guess
+ * says so. */
 struct lode_clock lode_clock_fit(const struct lode_clock_pair *pairs, size_t n, bool *is_guess);
 
 /* CLOCK_MONOTONIC; never below 0. */

@@ -1,7 +1,8 @@
 /* Bytes to events.  Contract in decode.h; called by info.c and replay.c.
  *
- * A record other than a long one has at most 51 bytes (a tag and five varints), which is less than the padding after a
- * payload: so one is read without a check on each byte, and checked once at its end. */
+ * A record other than a long one has at most 51 bytes (a tag and five varints), which is less than
+ * the padding after a payload: so one is read without a check on each byte, and checked once at its
+ * end. */
 #include "decode.h"
 
 #include <string.h>
@@ -55,7 +56,8 @@ static inline const uint8_t *take_address(struct lode_lane *l, const uint8_t *p)
 	return p;
 }
 
-static inline void give_alloc(const struct lode_lane *l, const struct lode_site *site, struct lode_event *e)
+static inline void give_alloc(const struct lode_lane *l, const struct lode_site *site,
+			      struct lode_event *e)
 {
 	e->address = l->address;
 	e->size = site->size;
@@ -67,14 +69,14 @@ static inline void give_alloc(const struct lode_lane *l, const struct lode_site 
 static inline const uint8_t *take_alloc(struct lode_lane *l, const uint8_t *p, struct lode_event *e)
 {
 	uint64_t delta, how, stack, size;
-	if (!(p = take(p, &delta)) || !(p = take(p, &how)) || !(p = take(p, &stack)) || !(p = take(p, &size)) ||
-	    !(p = take_address(l, p)))
+	if (!(p = take(p, &delta)) || !(p = take(p, &how)) || !(p = take(p, &stack)) ||
+	    !(p = take(p, &size)) || !(p = take_address(l, p)))
 		return NULL;
 	if (how > UINT16_MAX || stack > UINT32_MAX)
 		return NULL;
 	l->time += delta;
 	struct lode_site *site = &l->sites[LODE_SITE_SLOT(stack, size, how)];
-	*site = (struct lode_site){ .size = size, .stack = (uint32_t)stack, .how = (uint32_t)how };
+	*site = (struct lode_site){.size = size, .stack = (uint32_t)stack, .how = (uint32_t)how};
 	give_alloc(l, site, e);
 	return p;
 }
@@ -82,7 +84,8 @@ static inline const uint8_t *take_alloc(struct lode_lane *l, const uint8_t *p, s
 static const uint8_t *take_sample(struct lode_lane *l, const uint8_t *p, struct lode_event *e)
 {
 	uint64_t delta, flags, weight, stack;
-	if (!(p = take(p, &delta)) || !(p = take(p, &flags)) || !(p = take(p, &weight)) || !(p = take(p, &stack)))
+	if (!(p = take(p, &delta)) || !(p = take(p, &flags)) || !(p = take(p, &weight)) ||
+	    !(p = take(p, &stack)))
 		return NULL;
 	if (stack > UINT32_MAX)
 		return NULL;
@@ -104,7 +107,8 @@ static inline void give_free(const struct lode_lane *l, struct lode_event *e)
 	e->detail = 0;
 }
 
-static const uint8_t *take_other(struct lode_lane *l, unsigned tag, const uint8_t *p, struct lode_event *e)
+static const uint8_t *take_other(struct lode_lane *l, unsigned tag, const uint8_t *p,
+				 struct lode_event *e)
 {
 	uint64_t delta;
 	if (tag == LODE_TAG_ALLOC)
@@ -123,7 +127,7 @@ static const uint8_t *take_other(struct lode_lane *l, unsigned tag, const uint8_
 static bool is_timed(unsigned id)
 {
 	switch ((enum lode_record)id) {
-#define X(number, name, timed)       \
+#define X(number, name, timed)   \
 	case LODE_RECORD_##name: \
 		return timed;
 		LODE_RECORDS(X)
@@ -143,13 +147,14 @@ static void reset(struct lode_lane *l, struct lode_fields f)
 }
 
 /* `p` is after the tag.  *is_known false: nothing is given. */
-static const uint8_t *take_long(struct lode_lane *l, unsigned id, const uint8_t *p, struct lode_event *e, bool *is_known)
+static const uint8_t *take_long(struct lode_lane *l, unsigned id, const uint8_t *p,
+				struct lode_event *e, bool *is_known)
 {
 	uint64_t bytes;
 	p = take(p, &bytes);
 	if (!p || p > l->end || bytes > (uint64_t)(l->end - p))
 		return NULL;
-	struct lode_fields f = { .p = p, .end = p + bytes };
+	struct lode_fields f = {.p = p, .end = p + bytes};
 	*is_known = lode_record_name(id);
 	if (id == LODE_RECORD_LANE)
 		reset(l, f);
@@ -165,7 +170,7 @@ static const uint8_t *take_long(struct lode_lane *l, unsigned id, const uint8_t 
 
 struct lode_fields lode_event_fields(const struct lode_event *e)
 {
-	return (struct lode_fields){ .p = e->data, .end = e->data + e->size };
+	return (struct lode_fields){.p = e->data, .end = e->data + e->size};
 }
 
 uint64_t lode_field_number(struct lode_fields *f)

@@ -1,5 +1,5 @@
-/* A lane's bytes to events.  The one place that knows the records' encoding (lode/format.h); never reads outside the
- * payload and its padding, whatever the bytes. */
+/* A lane's bytes to events.  The one place that knows the records' encoding (lode/format.h); never
+ * reads outside the payload and its padding, whatever the bytes. */
 #ifndef LODE_DECODE_H
 #define LODE_DECODE_H
 
@@ -21,9 +21,10 @@ struct lode_event {
 	union {
 		uint64_t address;    /* ALLOC, FREE */
 		uint64_t weight_ns;  /* SAMPLE */
-		const uint8_t *data; /* RECORD: its fields after the time delta; valid as long as the payload */
+		const uint8_t *data; /* RECORD: its fields after the time delta; valid as long as
+					the payload */
 	};
-	uint64_t size;  /* ALLOC: bytes; RECORD: bytes at data */
+	uint64_t size;	/* ALLOC: bytes; RECORD: bytes at data */
 	uint32_t stack; /* ALLOC, SAMPLE */
 	uint16_t kind;
 	uint16_t detail; /* ALLOC: enum lode_how; SAMPLE: flags; RECORD: enum lode_record */
@@ -46,11 +47,12 @@ struct lode_lane {
 /* `data` must be followed by LODE_SOURCE_PADDING readable bytes, and outlive the lane. */
 void lode_lane_init(struct lode_lane *l, const uint8_t *data, size_t bytes);
 
-/* Up to `max` events in order; fewer only at the lane's end.  Long records whose id is unknown are skipped. A LANE record
- * is given as an event too; it has reset the lane's state. */
+/* Up to `max` events in order; fewer only at the lane's end.  Long records whose id is unknown are
+ * skipped. A LANE record is given as an event too; it has reset the lane's state. */
 size_t lode_lane_decode(struct lode_lane *l, struct lode_event *events, size_t max);
 
-/* Reads the fields of a long record; after the first that does not fit, everything is 0 and is_short is set. */
+/* Reads the fields of a long record; after the first that does not fit, everything is 0 and
+ * is_short is set. */
 struct lode_fields {
 	const uint8_t *p, *end;
 	bool is_short;

@@ -1,7 +1,7 @@
 /* Stacks to tree nodes.  Contract in frames.h; called by load.c.
  *
- * A recording's node becomes none (filtered), one, or several frames (inlined calls); the result is remembered by
- * (value, aux), and a node's place in the tree for the stacks that share it. */
+ * A recording's node becomes none (filtered), one, or several frames (inlined calls); the result is
+ * remembered by (value, aux), and a node's place in the tree for the stacks that share it. */
 #include "frames.h"
 
 #include <inttypes.h>
@@ -16,8 +16,8 @@
 #define INLINED_MAX 64u
 #define NONE UINT32_MAX
 
-struct known { /* the frames of one (value, aux) */
-	uint32_t aux, next; /* next: another aux of the same value, or NONE */
+struct known {		       /* the frames of one (value, aux) */
+	uint32_t aux, next;    /* next: another aux of the same value, or NONE */
 	uint32_t first, count; /* in lists; outermost first */
 };
 
@@ -53,7 +53,8 @@ static const char *intern(struct frames *x, const char *s)
 static void list(struct frames *x, const struct lode_frame *f)
 {
 	if ((x->options->only_native && f->kind == LODE_FRAME_PYTHON) ||
-	    (x->options->only_python && (f->kind == LODE_FRAME_NATIVE || f->kind == LODE_FRAME_INLINED)))
+	    (x->options->only_python &&
+	     (f->kind == LODE_FRAME_NATIVE || f->kind == LODE_FRAME_INLINED)))
 		return;
 	if (x->list_count == x->list_capacity) {
 		x->list_capacity = x->list_capacity ? 2 * x->list_capacity : 1024;
@@ -64,7 +65,7 @@ static void list(struct frames *x, const struct lode_frame *f)
 
 static void list_special(struct frames *x, const char *name)
 {
-	struct lode_frame f = { .name = intern(x, name), .kind = LODE_FRAME_SPECIAL };
+	struct lode_frame f = {.name = intern(x, name), .kind = LODE_FRAME_SPECIAL};
 	list(x, &f);
 }
 
@@ -89,8 +90,9 @@ static void list_address(struct frames *x, uint64_t address, const struct lode_i
 {
 	char name[32];
 	snprintf(name, sizeof(name), "0x%" PRIx64, address);
-	struct lode_frame f = { .name = intern(x, name), .module = m ? intern(x, m->path) : NULL,
-		.kind = LODE_FRAME_NATIVE };
+	struct lode_frame f = {.name = intern(x, name),
+			       .module = m ? intern(x, m->path) : NULL,
+			       .kind = LODE_FRAME_NATIVE};
 	list(x, &f);
 }
 
@@ -128,9 +130,11 @@ static void list_native(struct frames *x, uint64_t pc, bool is_return, uint32_t 
 
 static void list_python(struct frames *x, uint64_t id, uint32_t offset)
 {
-	const struct lode_info_code *c = lode_info_code(x->info, x->info->processes[x->process].stream, id);
+	const struct lode_info_code *c =
+		lode_info_code(x->info, x->info->processes[x->process].stream, id);
 	if (!c) {
-		struct lode_frame f = { .name = intern(x, "<unknown code>"), .kind = LODE_FRAME_PYTHON };
+		struct lode_frame f = {.name = intern(x, "<unknown code>"),
+				       .kind = LODE_FRAME_PYTHON};
 		list(x, &f);
 		return;
 	}
@@ -178,7 +182,7 @@ static const struct known *know(struct frames *x, const struct lode_node *node)
 		x->known_capacity = x->known_capacity ? 2 * x->known_capacity : 1024;
 		x->known = lode_realloc(x->known, x->known_capacity * sizeof(*x->known));
 	}
-	struct known k = { .aux = node->aux, .next = head, .first = (uint32_t)x->list_count };
+	struct known k = {.aux = node->aux, .next = head, .first = (uint32_t)x->list_count};
 	list_node(x, node);
 	k.count = (uint32_t)x->list_count - k.first;
 	*lode_map_put(&x->known_of_value, node->value, 0) = (uint32_t)x->known_count;
@@ -192,7 +196,7 @@ static uint32_t descend(struct frames *x, uint32_t at, uint32_t id)
 	uint32_t first = k->first, count = k->count;
 	for (uint32_t i = 0; i < count; i++)
 		at = lode_tree_child(x->tree, at, x->lists[first + i]);
-	x->places[id] = (struct place){ x->group, at };
+	x->places[id] = (struct place){x->group, at};
 	return at;
 }
 
@@ -201,7 +205,7 @@ static uint32_t place_of(struct frames *x, uint32_t root, uint32_t id)
 	const struct lode_nodes *nodes = &x->result->nodes[x->process];
 	size_t n = 0;
 	if (!id || id >= nodes->count) {
-		struct lode_frame f = { .name = intern(x, "<unknown>"), .kind = LODE_FRAME_SPECIAL };
+		struct lode_frame f = {.name = intern(x, "<unknown>"), .kind = LODE_FRAME_SPECIAL};
 		return lode_tree_child(x->tree, root, lode_tree_frame(x->tree, &f));
 	}
 	for (; id && x->places[id].group != x->group; id = nodes->nodes[id].parent) {
@@ -223,12 +227,13 @@ static uint32_t process_root(struct frames *x, uint32_t process)
 	if (!x->options->split_processes)
 		return 0;
 	const char *name = *p->command ? p->command : *p->executable ? p->executable : "process";
-	struct lode_frame f = { .kind = LODE_FRAME_THREAD };
+	struct lode_frame f = {.kind = LODE_FRAME_THREAD};
 	char *text = lode_alloc(strlen(name) + 40);
 	sprintf(text, "%s (pid %" PRId64 ")", name, p->pid);
 	f.name = intern(x, text);
 	free(text);
-	return lode_tree_root(x->tree, 0, lode_tree_frame(x->tree, &f), x->options->process_index[process], NONE);
+	return lode_tree_root(x->tree, 0, lode_tree_frame(x->tree, &f),
+			      x->options->process_index[process], NONE);
 }
 
 static uint32_t thread_root(struct frames *x, uint32_t parent, uint32_t process, uint32_t thread)
@@ -236,13 +241,13 @@ static uint32_t thread_root(struct frames *x, uint32_t parent, uint32_t process,
 	if (!x->options->split_threads || thread >= x->info->thread_count)
 		return parent;
 	const struct lode_info_thread *t = &x->info->threads[thread];
-	struct lode_frame f = { .kind = LODE_FRAME_THREAD };
+	struct lode_frame f = {.kind = LODE_FRAME_THREAD};
 	char *text = lode_alloc(strlen(t->name) + 64);
 	sprintf(text, "%s (thread %" PRId64 ")", *t->name ? t->name : "unnamed", t->tid);
 	f.name = intern(x, text);
 	free(text);
-	return lode_tree_root(x->tree, parent, lode_tree_frame(x->tree, &f), x->options->process_index[process],
-			      x->options->thread_index[thread]);
+	return lode_tree_root(x->tree, parent, lode_tree_frame(x->tree, &f),
+			      x->options->process_index[process], x->options->thread_index[thread]);
 }
 
 static void begin_process(struct frames *x, uint32_t process)
@@ -257,7 +262,8 @@ static void begin_process(struct frames *x, uint32_t process)
 
 static int by_process_and_thread(const void *a, const void *b)
 {
-	const struct lode_stack *x = *(const struct lode_stack *const *)a, *y = *(const struct lode_stack *const *)b;
+	const struct lode_stack *x = *(const struct lode_stack *const *)a,
+				*y = *(const struct lode_stack *const *)b;
 	if (x->process != y->process)
 		return x->process < y->process ? -1 : 1;
 	if (x->thread != y->thread)
@@ -265,10 +271,11 @@ static int by_process_and_thread(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-void lode_frames_add(struct lode_tree *t, const struct lode_info *info, const struct lode_replay_result *r,
-		     struct lode_symbols *symbols, const struct lode_frames_options *o)
+void lode_frames_add(struct lode_tree *t, const struct lode_info *info,
+		     const struct lode_replay_result *r, struct lode_symbols *symbols,
+		     const struct lode_frames_options *o)
 {
-	struct frames x = { .tree = t, .info = info, .result = r, .symbols = symbols, .options = o };
+	struct frames x = {.tree = t, .info = info, .result = r, .symbols = symbols, .options = o};
 	const struct lode_stack **stacks = lode_alloc((r->stack_count + 1) * sizeof(*stacks));
 	x.modules = lode_alloc_zeroed(info->module_count, sizeof(*x.modules));
 	for (size_t i = 0; i < r->stack_count; i++)

@@ -19,7 +19,8 @@ struct lode_frames_options {
 };
 
 /* Adds every stack of the result to the tree.  symbols NULL: addresses only. */
-void lode_frames_add(struct lode_tree *t, const struct lode_info *info, const struct lode_replay_result *r,
-		     struct lode_symbols *symbols, const struct lode_frames_options *o);
+void lode_frames_add(struct lode_tree *t, const struct lode_info *info,
+		     const struct lode_replay_result *r, struct lode_symbols *symbols,
+		     const struct lode_frames_options *o);
 
 #endif

@@ -23,15 +23,16 @@ struct lode_info_private {
 		int64_t pid;
 		int status;
 		uint64_t ticks;
-	} *exits;
+	} * exits;
 	size_t exit_count;
 	struct lode_clock recorder_clock;
 };
 
 /* Makes room for one more element of a growing array whose capacity is the next power of two. */
 #define APPEND(array, count)                                                                       \
-	((((count) & ((count) - 1)) == 0                                                           \
-		  ? (void)((array) = lode_realloc((array), ((count) ? 2 * (count) : 1) * sizeof(*(array)))) \
+	((((count) & ((count)-1)) == 0                                                             \
+		  ? (void)((array) = lode_realloc((array),                                         \
+						  ((count) ? 2 * (count) : 1) * sizeof(*(array)))) \
 		  : (void)0),                                                                      \
 	 &(array)[(count)++])
 
@@ -42,33 +43,44 @@ static uint64_t key_of(uint32_t high, uint64_t low)
 
 uint32_t lode_info_process(struct lode_info *info, uint32_t stream, int64_t pid)
 {
-	uint32_t *at = lode_map_put(&info->process_of_stream, stream, (uint32_t)info->process_count);
+	uint32_t *at =
+		lode_map_put(&info->process_of_stream, stream, (uint32_t)info->process_count);
 	if (*at == info->process_count) {
 		struct lode_info_process *p = APPEND(info->processes, info->process_count);
-		*p = (struct lode_info_process){ .stream = stream, .pid = pid, .version = "", .options = "",
-			.executable = "", .directory = "", .command = "", .python_build = "", .exit_status = -1 };
+		*p = (struct lode_info_process){.stream = stream,
+						.pid = pid,
+						.version = "",
+						.options = "",
+						.executable = "",
+						.directory = "",
+						.command = "",
+						.python_build = "",
+						.exit_status = -1};
 	}
 	return *at;
 }
 
 uint32_t lode_info_thread(struct lode_info *info, uint32_t process, int64_t tid)
 {
-	uint32_t *at = lode_map_put(&info->thread_of_key, key_of(process, (uint64_t)tid), (uint32_t)info->thread_count);
+	uint32_t *at = lode_map_put(&info->thread_of_key, key_of(process, (uint64_t)tid),
+				    (uint32_t)info->thread_count);
 	if (*at == info->thread_count) {
 		struct lode_info_thread *t = APPEND(info->threads, info->thread_count);
-		*t = (struct lode_info_thread){ .process = process, .tid = tid, .name = "" };
+		*t = (struct lode_info_thread){.process = process, .tid = tid, .name = ""};
 	}
 	return *at;
 }
 
-const struct lode_info_code *lode_info_code(const struct lode_info *info, uint32_t stream, uint64_t id)
+const struct lode_info_code *lode_info_code(const struct lode_info *info, uint32_t stream,
+					    uint64_t id)
 {
-	uint32_t at = id > UINT32_MAX ? LODE_MAP_NONE : lode_map_get(&info->code_of_key, key_of(stream, id));
+	uint32_t at = id > UINT32_MAX ? LODE_MAP_NONE
+				      : lode_map_get(&info->code_of_key, key_of(stream, id));
 	return at == LODE_MAP_NONE ? NULL : &info->codes[at];
 }
 
-const struct lode_info_module *lode_info_module_at(const struct lode_info *info, uint32_t process, uint64_t pc,
-						   uint32_t epoch)
+const struct lode_info_module *lode_info_module_at(const struct lode_info *info, uint32_t process,
+						   uint64_t pc, uint32_t epoch)
 {
 	const struct lode_info_process *p = &info->processes[process];
 	const struct lode_info_module *best = NULL, *later = NULL;
@@ -83,12 +95,14 @@ const struct lode_info_module *lode_info_module_at(const struct lode_info *info,
 		if (m->epoch > epoch && (!later || m->epoch < later->epoch))
 			later = m;
 	}
-	return best ? best : later; /* a stack may be interned just before its module is announced */
+	return best ? best
+		    : later; /* a stack may be interned just before its module is announced */
 }
 
 /* ---- records ------------------------------------------------------------------------------ */
 
-/* Times are kept in ticks, in the fields for ns, until every clock is known: convert_times does them all. */
+/* Times are kept in ticks, in the fields for ns, until every clock is known: convert_times does
+ * them all. */
 
 static const char *take_text(struct lode_info *info, struct lode_fields *f)
 {
@@ -126,7 +140,8 @@ static const char *option_value(const char *options, const char *name)
 
 static void read_options(struct lode_info_process *p)
 {
-	const char *memory = option_value(p->options, "memory"), *rate = option_value(p->options, "rate");
+	const char *memory = option_value(p->options, "memory"),
+		   *rate = option_value(p->options, "rate");
 	const char *sample = option_value(p->options, "sample");
 	p->has_memory_off = memory && !strncmp(memory, "off", 3);
 	p->has_cpu_off = rate && !strtoul(rate, NULL, 10);
@@ -160,7 +175,7 @@ static void take_clock(struct lode_info *info, uint32_t process, const struct lo
 {
 	struct lode_fields f = lode_event_fields(e);
 	struct lode_info_private *x = info->scratch;
-	struct lode_clock_pair pair = { 0 };
+	struct lode_clock_pair pair = {0};
 	pair.ticks = lode_field_number(&f);
 	pair.ns = lode_field_number(&f);
 	if (f.is_short)
@@ -172,14 +187,15 @@ static void take_clock(struct lode_info *info, uint32_t process, const struct lo
 		else
 			x->recorder_pairs[n - 1] = pair;
 	} else {
-		*APPEND(x->pairs, x->pair_count) = (struct pair){ process, pair };
+		*APPEND(x->pairs, x->pair_count) = (struct pair){process, pair};
 	}
 }
 
 static void take_module(struct lode_info *info, uint32_t process, const struct lode_event *e)
 {
 	struct lode_fields f = lode_event_fields(e);
-	struct lode_info_module m = { .process = process, .gone_ns = UINT64_MAX, .loaded_ns = e->time };
+	struct lode_info_module m = {
+		.process = process, .gone_ns = UINT64_MAX, .loaded_ns = e->time};
 	m.id = (uint32_t)lode_field_number(&f);
 	m.epoch = (uint32_t)lode_field_number(&f);
 	m.bias = lode_field_number(&f);
@@ -209,7 +225,7 @@ static void take_code(struct lode_info *info, uint32_t process, const struct lod
 {
 	struct lode_fields f = lode_event_fields(e);
 	uint64_t id = lode_field_number(&f);
-	struct lode_info_code c = { 0 };
+	struct lode_info_code c = {0};
 	c.first_line = (uint32_t)lode_field_number(&f);
 	c.version = (uint32_t)lode_field_number(&f);
 	c.file = take_text(info, &f);
@@ -249,20 +265,22 @@ static void take_notice(struct lode_info *info, uint32_t process, const struct l
 	struct lode_fields f = lode_event_fields(e);
 	uint32_t severity = (uint32_t)lode_field_number(&f);
 	const char *text = take_text(info, &f);
-	*APPEND(info->notices, info->notice_count) = (struct lode_info_notice){ process, severity, e->time, text };
+	*APPEND(info->notices, info->notice_count) =
+		(struct lode_info_notice){process, severity, e->time, text};
 }
 
 static void take_mark(struct lode_info *info, uint32_t process, const struct lode_event *e)
 {
 	struct lode_fields f = lode_event_fields(e);
 	const char *name = take_text(info, &f);
-	*APPEND(info->marks, info->mark_count) = (struct lode_info_mark){ process, 0, e->time, name };
+	*APPEND(info->marks, info->mark_count) = (struct lode_info_mark){process, 0, e->time, name};
 }
 
 static void take_rss(struct lode_info *info, uint32_t process, const struct lode_event *e)
 {
 	struct lode_fields f = lode_event_fields(e);
-	struct lode_info_rss r = { .process = process, .time_ns = e->time, .pid = (int64_t)lode_field_number(&f) };
+	struct lode_info_rss r = {
+		.process = process, .time_ns = e->time, .pid = (int64_t)lode_field_number(&f)};
 	r.bytes = lode_field_number(&f);
 	if (!f.is_short)
 		*APPEND(info->rss, info->rss_count) = r;
@@ -302,7 +320,8 @@ static void take_python(struct lode_info *info, uint32_t process, const struct l
 }
 
 /* What only a program's stream can say. */
-static void take_program_record(struct lode_info *info, uint32_t process, const struct lode_event *e)
+static void take_program_record(struct lode_info *info, uint32_t process,
+				const struct lode_event *e)
 {
 	struct lode_fields f = lode_event_fields(e);
 	switch ((enum lode_record)e->detail) {
@@ -367,8 +386,8 @@ static void take_record(struct lode_info *info, uint32_t process, const struct l
 
 /* ---- blocks ------------------------------------------------------------------------------- */
 
-static void scan_block(struct lode_info *info, struct lode_source *s, const struct lode_block *b, uint32_t process,
-		       struct lode_payload_buffer *buffer)
+static void scan_block(struct lode_info *info, struct lode_source *s, const struct lode_block *b,
+		       uint32_t process, struct lode_payload_buffer *buffer)
 {
 	struct lode_event events[64];
 	struct lode_lane lane;
@@ -399,7 +418,8 @@ static void scan_headers(struct lode_info *info, const struct lode_block *blocks
 		info->raw_bytes += b->raw_bytes;
 		if (!b->stream)
 			continue;
-		uint32_t process = lode_info_process(info, b->stream, b->pid); /* may move the array */
+		uint32_t process =
+			lode_info_process(info, b->stream, b->pid); /* may move the array */
 		struct lode_info_process *p = &info->processes[process];
 		if (b->first_time && (!p->start_ticks || b->first_time < p->start_ticks))
 			p->start_ticks = b->first_time;
@@ -408,11 +428,11 @@ static void scan_headers(struct lode_info *info, const struct lode_block *blocks
 	}
 }
 
-/* A process' last block is read whatever its flags: every block starts with a clock pair, and two that lie far apart
- * give the scale. */
+/* A process' last block is read whatever its flags: every block starts with a clock pair, and two
+ * that lie far apart give the scale. */
 static void scan(struct lode_info *info, struct lode_source *s)
 {
-	struct lode_payload_buffer buffer = { 0 };
+	struct lode_payload_buffer buffer = {0};
 	size_t n;
 	const struct lode_block *blocks = lode_source_blocks(s, &n);
 	scan_headers(info, blocks, n);
@@ -420,7 +440,8 @@ static void scan(struct lode_info *info, struct lode_source *s)
 		const struct lode_block *b = &blocks[i];
 		if (b->payload != LODE_PAYLOAD_RECORDS)
 			continue;
-		uint32_t process = b->stream ? lode_info_process(info, b->stream, b->pid) : UINT32_MAX;
+		uint32_t process =
+			b->stream ? lode_info_process(info, b->stream, b->pid) : UINT32_MAX;
 		bool is_last = b->stream && b->last_time == info->processes[process].end_ticks;
 		if (!b->stream || b->is_open || is_last || (b->flags & LODE_HAS_DEFINITIONS))
 			scan_block(info, s, b, process, &buffer);
@@ -430,7 +451,8 @@ static void scan(struct lode_info *info, struct lode_source *s)
 
 /* ---- after the last record: clocks, times, order -------------------------------------------- */
 
-static struct lode_clock own_clock(const struct lode_info_private *x, uint32_t process, bool *is_guess)
+static struct lode_clock own_clock(const struct lode_info_private *x, uint32_t process,
+				   bool *is_guess)
 {
 	struct lode_clock_pair *mine = lode_alloc((x->pair_count + 1) * sizeof(*mine));
 	size_t n = 0;
@@ -442,8 +464,9 @@ static struct lode_clock own_clock(const struct lode_info_private *x, uint32_t p
 	return c;
 }
 
-/* The processes of one machine tick alike, and then all pairs lie on one line; recordings that were packed together
- * do not.  The recorder's pairs help a process that was killed before it wrote its second. */
+/* The processes of one machine tick alike, and then all pairs lie on one line; recordings that were
+ * packed together do not.  The recorder's pairs help a process that was killed before it wrote its
+ * second. */
 static void fit_clocks(struct lode_info *info)
 {
 	struct lode_info_private *x = info->scratch;
@@ -452,18 +475,21 @@ static void fit_clocks(struct lode_info *info)
 	for (size_t i = 0; i < x->pair_count; i++)
 		all[i] = x->pairs[i].pair;
 	if (x->recorder_pair_count)
-		memcpy(all + x->pair_count, x->recorder_pairs, x->recorder_pair_count * sizeof(*all));
+		memcpy(all + x->pair_count, x->recorder_pairs,
+		       x->recorder_pair_count * sizeof(*all));
 	info->clock = lode_clock_fit(all, n, &info->is_clock_guessed);
 	info->has_common_clock = lode_clock_agrees(&info->clock, all, n);
 	x->recorder_clock = info->clock;
 	free(all);
 	if (!info->has_common_clock) {
 		bool is_guess;
-		x->recorder_clock = lode_clock_fit(x->recorder_pairs, x->recorder_pair_count, &is_guess);
+		x->recorder_clock =
+			lode_clock_fit(x->recorder_pairs, x->recorder_pair_count, &is_guess);
 	}
 	for (size_t i = 0; i < info->process_count; i++)
 		info->processes[i].clock =
-			info->has_common_clock ? info->clock : own_clock(x, (uint32_t)i, &info->is_clock_guessed);
+			info->has_common_clock ? info->clock
+					       : own_clock(x, (uint32_t)i, &info->is_clock_guessed);
 }
 
 static uint64_t time_of(const struct lode_info *info, uint32_t process, uint64_t ticks)
@@ -483,7 +509,8 @@ static void match_exits(struct lode_info *info)
 		uint64_t ns = time_of(info, UINT32_MAX, x->exits[i].ticks);
 		for (size_t k = 0; k < info->process_count; k++) {
 			struct lode_info_process *p = &info->processes[k];
-			if (p->pid == x->exits[i].pid && p->start_ns <= ns && (!best || p->start_ns >= best->start_ns))
+			if (p->pid == x->exits[i].pid && p->start_ns <= ns &&
+			    (!best || p->start_ns >= best->start_ns))
 				best = p;
 		}
 		if (!best)
@@ -495,10 +522,11 @@ static void match_exits(struct lode_info *info)
 	}
 }
 
-/* A process whose end nobody waited for: its main thread took leave, or an exec made a later stream of its pid. */
+/* A process whose end nobody waited for: its main thread took leave, or an exec made a later stream
+ * of its pid. */
 static void find_gone(struct lode_info *info)
 {
-	struct lode_map last = { 0 };
+	struct lode_map last = {0};
 	for (size_t i = 0; i < info->process_count; i++) {
 		uint32_t *at = lode_map_put(&last, (uint64_t)info->processes[i].pid, (uint32_t)i);
 		if (info->processes[i].start_ns >= info->processes[*at].start_ns)
@@ -506,7 +534,8 @@ static void find_gone(struct lode_info *info)
 	}
 	for (size_t i = 0; i < info->process_count; i++) {
 		struct lode_info_process *p = &info->processes[i];
-		uint32_t thread = lode_map_get(&info->thread_of_key, key_of((uint32_t)i, (uint64_t)p->pid));
+		uint32_t thread =
+			lode_map_get(&info->thread_of_key, key_of((uint32_t)i, (uint64_t)p->pid));
 		p->is_gone |= thread != LODE_MAP_NONE && info->threads[thread].has_exited;
 		p->is_gone |= lode_map_get(&last, (uint64_t)p->pid) != i;
 	}
@@ -546,9 +575,11 @@ static void convert_times(struct lode_info *info)
 			m->gone_ns = time_of(info, m->process, m->gone_ns);
 	}
 	for (size_t i = 0; i < info->notice_count; i++)
-		info->notices[i].time_ns = time_of(info, info->notices[i].process, info->notices[i].time_ns);
+		info->notices[i].time_ns =
+			time_of(info, info->notices[i].process, info->notices[i].time_ns);
 	for (size_t i = 0; i < info->mark_count; i++)
-		info->marks[i].time_ns = time_of(info, info->marks[i].process, info->marks[i].ticks);
+		info->marks[i].time_ns =
+			time_of(info, info->marks[i].process, info->marks[i].ticks);
 	for (size_t i = 0; i < info->rss_count; i++)
 		info->rss[i].time_ns = time_of(info, info->rss[i].process, info->rss[i].time_ns);
 }
@@ -578,7 +609,8 @@ static int by_rss_time(const void *a, const void *b)
 static void sort(struct lode_info *info)
 {
 	if (info->module_count)
-		qsort(info->modules, info->module_count, sizeof(*info->modules), by_process_and_start);
+		qsort(info->modules, info->module_count, sizeof(*info->modules),
+		      by_process_and_start);
 	if (info->mark_count)
 		qsort(info->marks, info->mark_count, sizeof(*info->marks), by_mark_time);
 	if (info->rss_count)
@@ -594,8 +626,9 @@ void lode_info_read(struct lode_info *info, struct lode_source *s)
 {
 	uint64_t events, samples, dropped;
 	uint32_t first_errno;
-	*info = (struct lode_info){ 0 };
-	info->path = lode_arena_intern(&info->arena, lode_source_path(s), strlen(lode_source_path(s)));
+	*info = (struct lode_info){0};
+	info->path =
+		lode_arena_intern(&info->arena, lode_source_path(s), strlen(lode_source_path(s)));
 	info->scratch = lode_alloc_zeroed(1, sizeof(*info->scratch));
 	info->is_log = lode_source_is_log(s);
 	info->file_bytes = lode_source_bytes(s);
@@ -630,5 +663,5 @@ void lode_info_release(struct lode_info *info)
 	lode_map_release(&info->thread_of_key);
 	lode_map_release(&info->code_of_key);
 	lode_arena_release(&info->arena);
-	*info = (struct lode_info){ 0 };
+	*info = (struct lode_info){0};
 }

@@ -1,6 +1,7 @@
-/* What a recording says about itself: processes, threads, modules, code objects, notices, marks, resident memory.
- * Gathered in one pass over the blocks that hold definitions, before anything is replayed; `lode info` prints it.
- * Times are ns since the recording's start.  Strings live as long as the info. */
+/* What a recording says about itself: processes, threads, modules, code objects, notices, marks,
+ * resident memory. Gathered in one pass over the blocks that hold definitions, before anything is
+ * replayed; `lode info` prints it. Times are ns since the recording's start.  Strings live as long
+ * as the info. */
 #ifndef LODE_INFO_H
 #define LODE_INFO_H
 
@@ -21,17 +22,17 @@ struct lode_info_process { /* one stream */
 	uint64_t realtime_ns;
 	unsigned pointer_bytes;
 	const char *version, *options, *executable, *directory; /* never NULL; "" unknown */
-	const char *command; /* arguments joined by blanks */
+	const char *command;					/* arguments joined by blanks */
 	uint64_t start_ns, end_ns;
 	uint64_t start_ticks, end_ticks;
-	int exit_status; /* as waitpid gives it; -1: unknown */
-	bool is_gone;    /* it is known to have ended, or become another image, at end_ns */
+	int exit_status;	 /* as waitpid gives it; -1: unknown */
+	bool is_gone;		 /* it is known to have ended, or become another image, at end_ns */
 	uint32_t python_version; /* sys.hexversion; 0: none seen */
 	const char *python_build;
 	const char *became; /* path of an exec; NULL: none */
 	bool has_sampled_memory;
-	double sample_bytes; /* memory=sample: mean bytes between samples */
-	bool has_cpu_off, has_memory_off; /* switched off by the options */
+	double sample_bytes;		   /* memory=sample: mean bytes between samples */
+	bool has_cpu_off, has_memory_off;  /* switched off by the options */
 	size_t first_module, module_count; /* in `modules` */
 	struct lode_clock clock;
 };
@@ -46,7 +47,7 @@ struct lode_info_thread {
 
 struct lode_info_module {
 	uint32_t process, id, epoch;
-	uint64_t bias, start, end; /* end: after the last byte */
+	uint64_t bias, start, end;   /* end: after the last byte */
 	uint64_t loaded_ns, gone_ns; /* gone: UINT64_MAX, not */
 	const uint8_t *build_id;
 	size_t build_id_bytes;
@@ -85,7 +86,7 @@ struct lode_info {
 	uint64_t file_bytes, raw_bytes; /* raw: of the records, inflated */
 	uint64_t block_count;
 	uint64_t start_unix_ns, duration_ns;
-	uint64_t origin_ns; /* of CLOCK_MONOTONIC: the start, time 0 of every time here */
+	uint64_t origin_ns;    /* of CLOCK_MONOTONIC: the start, time 0 of every time here */
 	bool has_common_clock; /* every process ticks alike: times compare across them */
 	bool is_clock_guessed;
 	struct lode_clock clock;
@@ -94,11 +95,12 @@ struct lode_info {
 	struct lode_info_process *processes;
 	struct lode_info_thread *threads;
 	struct lode_info_module *modules; /* grouped by process, in order of start */
-	struct lode_info_code *codes;     /* see lode_info_code */
+	struct lode_info_code *codes;	  /* see lode_info_code */
 	struct lode_info_notice *notices;
 	struct lode_info_mark *marks; /* in order of time */
 	struct lode_info_rss *rss;    /* in order of time */
-	size_t process_count, thread_count, module_count, code_count, notice_count, mark_count, rss_count;
+	size_t process_count, thread_count, module_count, code_count, notice_count, mark_count,
+		rss_count;
 	struct lode_map process_of_stream, thread_of_key, code_of_key; /* keys: stream << 32 | id */
 	struct lode_arena arena;
 	struct lode_info_private *scratch; /* while it is being gathered */
@@ -111,9 +113,10 @@ void lode_info_release(struct lode_info *info);
 /* Index of the process / thread, made when nothing has defined it. */
 uint32_t lode_info_process(struct lode_info *info, uint32_t stream, int64_t pid);
 uint32_t lode_info_thread(struct lode_info *info, uint32_t process, int64_t tid);
-const struct lode_info_code *lode_info_code(const struct lode_info *info, uint32_t stream, uint64_t id); /* or NULL */
+const struct lode_info_code *lode_info_code(const struct lode_info *info, uint32_t stream,
+					    uint64_t id); /* or NULL */
 /* The module that covered pc in `epoch`: the latest with an epoch up to that.  NULL: none. */
-const struct lode_info_module *lode_info_module_at(const struct lode_info *info, uint32_t process, uint64_t pc,
-						   uint32_t epoch);
+const struct lode_info_module *lode_info_module_at(const struct lode_info *info, uint32_t process,
+						   uint64_t pc, uint32_t epoch);
 
 #endif

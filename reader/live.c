@@ -9,13 +9,15 @@
 #define FIRST_SLOTS 256u
 #define HUGE_BYTES (4u << 20)
 
-/* Zeroed; large ones on huge pages, since every look-up of a large table would miss the TLB otherwise. */
+/* Zeroed; large ones on huge pages, since every look-up of a large table would miss the TLB
+ * otherwise. */
 static struct lode_live_block *get_slots(size_t n)
 {
 	size_t bytes = n * sizeof(struct lode_live_block);
 	if (bytes < HUGE_BYTES)
 		return lode_alloc_zeroed(n, sizeof(struct lode_live_block));
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return lode_alloc_zeroed(n, sizeof(struct lode_live_block)); /* says so and ends */
 	(void)madvise(p, bytes, MADV_HUGEPAGE);
@@ -33,7 +35,7 @@ static void free_slots(struct lode_live_block *slots, size_t n)
 
 void lode_live_init(struct lode_live *l)
 {
-	*l = (struct lode_live){ .mask = FIRST_SLOTS - 1, .shift = 64 - 8 };
+	*l = (struct lode_live){.mask = FIRST_SLOTS - 1, .shift = 64 - 8};
 	_Static_assert(FIRST_SLOTS == 1u << 8, "shift");
 	l->slots = get_slots(FIRST_SLOTS);
 }
@@ -42,7 +44,7 @@ void lode_live_release(struct lode_live *l)
 {
 	if (l->slots)
 		free_slots(l->slots, l->mask + 1);
-	*l = (struct lode_live){ 0 };
+	*l = (struct lode_live){0};
 }
 
 void lode_live_grow(struct lode_live *l)

@@ -1,6 +1,6 @@
-/* The blocks of one process that are live: address -> size, birth, stack.  Open addressing with linear probing and
- * backward-shift deletion, at most half full, 32 bytes a slot; address 0 is an empty slot.
- * Inline: this is the replay's inner loop. */
+/* The blocks of one process that are live: address -> size, birth, stack.  Open addressing with
+ * linear probing and backward-shift deletion, at most half full, 32 bytes a slot; address 0 is an
+ * empty slot. Inline: this is the replay's inner loop. */
 #ifndef LODE_LIVE_H
 #define LODE_LIVE_H
 
@@ -36,8 +36,10 @@ static inline void lode_live_prefetch(const struct lode_live *l, uint64_t addres
 	__builtin_prefetch(&l->slots[lode_live_home(l, address)], 1, 3);
 }
 
-/* The slot of `address` (not 0): *is_new tells whether it was made; then only its address is set. */
-static inline struct lode_live_block *lode_live_put(struct lode_live *l, uint64_t address, bool *is_new)
+/* The slot of `address` (not 0): *is_new tells whether it was made; then only its address is set.
+ */
+static inline struct lode_live_block *lode_live_put(struct lode_live *l, uint64_t address,
+						    bool *is_new)
 {
 	if (__builtin_expect(2 * l->count > l->mask, 0))
 		lode_live_grow(l);
@@ -52,7 +54,8 @@ static inline struct lode_live_block *lode_live_put(struct lode_live *l, uint64_
 }
 
 /* Takes the block at `address` (not 0) out.  False: there is none. */
-static inline bool lode_live_take(struct lode_live *l, uint64_t address, struct lode_live_block *out)
+static inline bool lode_live_take(struct lode_live *l, uint64_t address,
+				  struct lode_live_block *out)
 {
 	size_t hole = lode_live_home(l, address);
 	while (l->slots[hole].address != address) {

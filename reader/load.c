@@ -30,7 +30,7 @@ struct loading {
 	regex_t focus, ignore;
 	bool has_focus, has_ignore;
 	bool has_memory, has_cpu; /* some process recorded it */
-	uint64_t peak_bytes;      /* the highest of a recording: its time is the profile's */
+	uint64_t peak_bytes;	  /* the highest of a recording: its time is the profile's */
 };
 
 struct recording { /* one file of several */
@@ -40,7 +40,7 @@ struct recording { /* one file of several */
 	struct lode_info info;
 	struct lode_replay_options replay;
 	struct lode_replay_result result;
-	bool *processes, *threads;          /* which take part */
+	bool *processes, *threads;		/* which take part */
 	uint32_t *process_index, *thread_index; /* in the profile; NONE: not there */
 };
 
@@ -108,9 +108,11 @@ static int choose(struct loading *l, struct recording *rec)
 		threads += rec->threads[i] = rec->processes[info->threads[i].process] &&
 					     is_chosen_thread(o, &info->threads[i]);
 	if (o->pid_count && !processes)
-		return lode_error("no process %" PRId64 " in '%s': see lode info", o->pids[0], rec->path);
+		return lode_error("no process %" PRId64 " in '%s': see lode info", o->pids[0],
+				  rec->path);
 	if (o->thread_count && !threads)
-		return lode_error("no thread '%s' in '%s': see lode info", o->threads[0], rec->path);
+		return lode_error("no thread '%s' in '%s': see lode info", o->threads[0],
+				  rec->path);
 	rec->replay.processes = o->pid_count ? rec->processes : NULL;
 	rec->replay.threads = o->thread_count ? rec->threads : NULL;
 	return 0;
@@ -128,7 +130,7 @@ static int find_range(const struct lode_load_options *o, struct recording *rec, 
 	const char *from = o->from, *to = o->to, *at = o->at;
 	if (rec->moment)
 		to = at = rec->moment; /* the recording as if it had ended there */
-	*range = (struct range){ .to.key = UINT64_MAX, .at.key = UINT64_MAX, .has_at = at };
+	*range = (struct range){.to.key = UINT64_MAX, .at.key = UINT64_MAX, .has_at = at};
 	if ((from && lode_moment_find(from, &rec->info, &range->from)) ||
 	    (to && lode_moment_find(to, &rec->info, &range->to)) ||
 	    (at && lode_moment_find(at, &rec->info, &range->at)))
@@ -160,20 +162,24 @@ static int set_range(struct loading *l, struct recording *rec)
 	o->has_progress = !l->options->quiet;
 	if (find_range(l->options, rec, &range))
 		return -1;
-	bool is_from_peak = range.from.kind == LODE_MOMENT_PEAK, is_to_peak = range.to.kind == LODE_MOMENT_PEAK;
+	bool is_from_peak = range.from.kind == LODE_MOMENT_PEAK,
+	     is_to_peak = range.to.kind == LODE_MOMENT_PEAK;
 	uint64_t peak = is_from_peak || is_to_peak ? peak_key(rec, &range) : 0;
 	o->from = is_from_peak ? peak : range.from.key;
 	o->to = is_to_peak ? peak : range.to.key;
 	o->is_at_peak = range.has_at && range.at.kind == LODE_MOMENT_PEAK;
 	o->at = range.has_at ? range.at.key : o->to;
 	if (o->to < o->from)
-		return lode_error("the range of '%s' ends before it begins: exchange --from and --to", rec->path);
+		return lode_error(
+			"the range of '%s' ends before it begins: exchange --from and --to",
+			rec->path);
 	return 0;
 }
 
 /* ---- into the profile --------------------------------------------------------------------- */
 
-#define EXTEND(array, count, more) ((array) = lode_realloc((array), ((count) + (more) + 1) * sizeof(*(array))))
+#define EXTEND(array, count, more) \
+	((array) = lode_realloc((array), ((count) + (more) + 1) * sizeof(*(array))))
 
 static void add_processes(struct loading *l, struct recording *rec)
 {
@@ -229,7 +235,8 @@ static void add_notice(struct loading *l, uint32_t process, uint32_t severity, c
 {
 	struct lode_profile *p = l->profile;
 	EXTEND(p->notices, p->notice_count, 1);
-	p->notices[p->notice_count++] = (struct lode_profile_notice){ process, severity, keep(l, text) };
+	p->notices[p->notice_count++] =
+		(struct lode_profile_notice){process, severity, keep(l, text)};
 }
 
 static void add_notices(struct loading *l, struct recording *rec)
@@ -242,8 +249,10 @@ static void add_notices(struct loading *l, struct recording *rec)
 			add_notice(l, process, n->severity, n->text);
 	}
 	if (info->first_errno && (info->lost_events || info->lost_samples))
-		add_notice(l, NONE, 1, lode_arena_print(l->strings, "events were lost: the log could not grow (%s)",
-							strerror((int)info->first_errno)));
+		add_notice(l, NONE, 1,
+			   lode_arena_print(l->strings,
+					    "events were lost: the log could not grow (%s)",
+					    strerror((int)info->first_errno)));
 }
 
 static void add_counts(uint64_t *to, const uint64_t *from, size_t n)
@@ -258,7 +267,8 @@ static void add_stats(struct loading *l, const struct recording *rec)
 	const struct lode_profile_stats *from = &rec->result.stats;
 	double seconds = to->read_seconds + from->read_seconds;
 	/* all but the last member are counts: as many 64-bit integers */
-	_Static_assert(offsetof(struct lode_profile_stats, read_seconds) % sizeof(uint64_t) == 0, "layout");
+	_Static_assert(offsetof(struct lode_profile_stats, read_seconds) % sizeof(uint64_t) == 0,
+		       "layout");
 	add_counts((uint64_t *)to, (const uint64_t *)from,
 		   offsetof(struct lode_profile_stats, read_seconds) / sizeof(uint64_t));
 	to->read_seconds = seconds;
@@ -291,7 +301,8 @@ static void add_header(struct loading *l, const struct recording *rec)
 	const struct lode_replay_result *r = &rec->result;
 	const char *name = strrchr(rec->path, '/');
 	name = name ? name + 1 : rec->path;
-	p->title = p->title ? lode_arena_print(l->strings, "%s, %s", p->title, name) : keep(l, name);
+	p->title =
+		p->title ? lode_arena_print(l->strings, "%s, %s", p->title, name) : keep(l, name);
 	if (!p->start_unix_ns || info->start_unix_ns < p->start_unix_ns)
 		p->start_unix_ns = info->start_unix_ns;
 	if (info->duration_ns > p->duration_ns)
@@ -304,7 +315,8 @@ static void add_header(struct loading *l, const struct recording *rec)
 		l->peak_bytes = r->peak_bytes;
 		p->peak_time_ns = r->peak_ns;
 	}
-	p->events += r->stats.allocations + r->stats.frees + r->stats.maps + r->stats.unmaps + r->stats.samples;
+	p->events += r->stats.allocations + r->stats.frees + r->stats.maps + r->stats.unmaps +
+		     r->stats.samples;
 	p->lost_events += info->lost_events;
 	p->lost_samples += info->lost_samples;
 	p->python_dropped += info->python_dropped;
@@ -331,7 +343,7 @@ static void add_frames(struct loading *l, struct recording *rec)
 
 static enum lode_load_status add_recording(struct loading *l, const char *file)
 {
-	struct recording rec = { 0 };
+	struct recording rec = {0};
 	enum lode_load_status status = LODE_LOAD_FAILED;
 	split_moment(&rec, file);
 	if (!lode_source_open(rec.path, &rec.source)) {
@@ -362,10 +374,12 @@ static enum lode_load_status add_recording(struct loading *l, const char *file)
 static enum lode_load_status load(struct loading *l)
 {
 	const struct lode_load_options *o = l->options;
-	struct lode_symbols_options symbols = { .sysroot = o->sysroot };
-	if (compile(&l->focus, &l->has_focus, o->focus) || compile(&l->ignore, &l->has_ignore, o->ignore))
+	struct lode_symbols_options symbols = {.sysroot = o->sysroot};
+	if (compile(&l->focus, &l->has_focus, o->focus) ||
+	    compile(&l->ignore, &l->has_ignore, o->ignore))
 		return LODE_LOAD_USAGE;
-	lode_tree_init(&l->tree, l->strings, l->has_focus ? &l->focus : NULL, l->has_ignore ? &l->ignore : NULL);
+	lode_tree_init(&l->tree, l->strings, l->has_focus ? &l->focus : NULL,
+		       l->has_ignore ? &l->ignore : NULL);
 	if (!o->no_symbols)
 		l->symbols = lode_symbols_new(&symbols);
 	for (size_t i = 0; i < o->file_count; i++) {
@@ -379,7 +393,7 @@ static enum lode_load_status load(struct loading *l)
 
 enum lode_load_status lode_load(const struct lode_load_options *o, struct lode_profile **out)
 {
-	struct loading l = { .options = o };
+	struct loading l = {.options = o};
 	*out = NULL;
 	if (!o->file_count) {
 		lode_error("no recording given: lode record makes one");

@@ -9,7 +9,7 @@
 struct lode_mapping_node {
 	struct lode_mapping mapping;
 	uint32_t left, right; /* left: next free node, when free */
-	uint32_t owner;       /* index into pieces */
+	uint32_t owner;	      /* index into pieces */
 	int height;
 };
 
@@ -112,7 +112,8 @@ static uint32_t take(struct lode_mappings *m, uint32_t at, uint64_t start)
 	return balance(m, at);
 }
 
-/* The lowest node that ends after `start`; 0: none.  Ranges are disjoint, so ends are in the order of starts. */
+/* The lowest node that ends after `start`; 0: none.  Ranges are disjoint, so ends are in the order
+ * of starts. */
 static uint32_t first_after(const struct lode_mappings *m, uint64_t start)
 {
 	uint32_t found = 0;
@@ -167,7 +168,7 @@ static uint32_t new_owner(struct lode_mappings *m)
 static void add_piece(struct lode_mappings *m, const struct lode_mapping *mapping, uint32_t owner)
 {
 	uint32_t i = new_node(m);
-	NODE(i) = (struct lode_mapping_node){ .mapping = *mapping, .owner = owner, .height = 1 };
+	NODE(i) = (struct lode_mapping_node){.mapping = *mapping, .owner = owner, .height = 1};
 	m->pieces[owner]++;
 	m->root = insert(m, m->root, i);
 }
@@ -177,7 +178,8 @@ void lode_mappings_add(struct lode_mappings *m, const struct lode_mapping *mappi
 	add_piece(m, mapping, new_owner(m));
 }
 
-bool lode_mappings_cut(struct lode_mappings *m, uint64_t start, uint64_t end, struct lode_mapping *piece)
+bool lode_mappings_cut(struct lode_mappings *m, uint64_t start, uint64_t end,
+		       struct lode_mapping *piece)
 {
 	uint32_t i = first_after(m, start);
 	if (!i || NODE(i).mapping.start >= end)
@@ -223,10 +225,10 @@ static void walk(const struct lode_mappings *m, uint32_t at, const struct walk *
 	walk(m, NODE(at).right, w);
 }
 
-void lode_mappings_each(const struct lode_mappings *m, void (*visit)(const struct lode_mapping *piece, void *data),
-			void *data)
+void lode_mappings_each(const struct lode_mappings *m,
+			void (*visit)(const struct lode_mapping *piece, void *data), void *data)
 {
-	struct walk w = { visit, data, lode_alloc_zeroed(m->piece_count, sizeof(uint32_t)) };
+	struct walk w = {visit, data, lode_alloc_zeroed(m->piece_count, sizeof(uint32_t))};
 	walk(m, m->root, &w);
 	free(w.seen);
 }
@@ -235,5 +237,5 @@ void lode_mappings_release(struct lode_mappings *m)
 {
 	free(m->nodes);
 	free(m->pieces);
-	*m = (struct lode_mappings){ 0 };
+	*m = (struct lode_mappings){0};
 }

@@ -12,7 +12,8 @@ static const struct {
 	const char *word;
 	double ns;
 } units[] = {
-	{ "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 }, { "m", 60e9 }, { "min", 60e9 }, { "h", 3600e9 }, { "", 1e9 },
+	{"s", 1e9},  {"ms", 1e6},   {"us", 1e3},   {"ns", 1},
+	{"m", 60e9}, {"min", 60e9}, {"h", 3600e9}, {"", 1e9},
 };
 
 /* "10s": ns; "50%": a fraction, is_part.  False: neither. */
@@ -41,8 +42,8 @@ bool lode_moment_is(const char *text)
 {
 	double value;
 	bool is_part;
-	return !strcmp(text, "peak") || !strcmp(text, "end") || !strcmp(text, "start") || !strncmp(text, "mark:", 5) ||
-	       parse_number(text, &value, &is_part);
+	return !strcmp(text, "peak") || !strcmp(text, "end") || !strcmp(text, "start") ||
+	       !strncmp(text, "mark:", 5) || parse_number(text, &value, &is_part);
 }
 
 static int find_mark(const char *name, const struct lode_info *info, struct lode_moment *out)
@@ -56,15 +57,15 @@ static int find_mark(const char *name, const struct lode_info *info, struct lode
 	}
 	if (!info->mark_count)
 		return lode_error("no mark '%s' in '%s': it has no marks", name, info->path);
-	return lode_error("no mark '%s' in '%s': the first of its %zu marks is '%s'", name, info->path, info->mark_count,
-			  info->marks[0].name);
+	return lode_error("no mark '%s' in '%s': the first of its %zu marks is '%s'", name,
+			  info->path, info->mark_count, info->marks[0].name);
 }
 
 int lode_moment_find(const char *text, const struct lode_info *info, struct lode_moment *out)
 {
 	double value;
 	bool is_part;
-	*out = (struct lode_moment){ .kind = LODE_MOMENT_KEY };
+	*out = (struct lode_moment){.kind = LODE_MOMENT_KEY};
 	if (!strcmp(text, "peak")) {
 		out->kind = LODE_MOMENT_PEAK;
 		return 0;
@@ -78,7 +79,9 @@ int lode_moment_find(const char *text, const struct lode_info *info, struct lode
 	if (!strncmp(text, "mark:", 5))
 		return find_mark(text + 5, info, out);
 	if (!parse_number(text, &value, &is_part))
-		return lode_error("'%s' is not a moment: write 10s, 1500ms, 2m, 50%%, peak, end or mark:NAME", text);
+		return lode_error(
+			"'%s' is not a moment: write 10s, 1500ms, 2m, 50%%, peak, end or mark:NAME",
+			text);
 	double ns = is_part ? value * (double)info->duration_ns : value;
 	if (ns >= (double)info->duration_ns)
 		out->key = UINT64_MAX;

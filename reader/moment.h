@@ -1,4 +1,5 @@
-/* Moments of a recording as the options name them: 10s, 1500ms, 2m, 50%, peak, end, start, mark:NAME. */
+/* Moments of a recording as the options name them: 10s, 1500ms, 2m, 50%, peak, end, start,
+ * mark:NAME. */
 #ifndef LODE_MOMENT_H
 #define LODE_MOMENT_H
 

@@ -1,4 +1,5 @@
-/* What a profile owns behind its public fields: for who makes one (load.c, the importers) and lode_profile_free. */
+/* What a profile owns behind its public fields: for who makes one (load.c, the importers) and
+ * lode_profile_free. */
 #ifndef LODE_OWNED_H
 #define LODE_OWNED_H
 

@@ -24,10 +24,8 @@ const char *const lode_measure_texts[LODE_MEASURE_COUNT] = {
 };
 
 const char *const lode_frame_kind_words[] = {
-	[LODE_FRAME_NATIVE] = "native",
-	[LODE_FRAME_INLINED] = "inlined",
-	[LODE_FRAME_PYTHON] = "python",
-	[LODE_FRAME_SPECIAL] = "special",
+	[LODE_FRAME_NATIVE] = "native", [LODE_FRAME_INLINED] = "inlined",
+	[LODE_FRAME_PYTHON] = "python", [LODE_FRAME_SPECIAL] = "special",
 	[LODE_FRAME_THREAD] = "thread",
 };
 

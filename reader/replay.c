@@ -1,11 +1,13 @@
 /* Events in order of time to values by stack.  Contract in replay.h; called by load.c.
  *
- * Lanes are merged by a heap of their next keys; a lane runs on its own until the next other lane's (or block's, or
- * boundary's) key.  Boundaries are the moments at which something is noted (replay_range.c): the range's start and end,
- * the chosen moment, tenths, steps of the timeline; the events' path knows nothing of them.
+ * Lanes are merged by a heap of their next keys; a lane runs on its own until the next other lane's
+ * (or block's, or boundary's) key.  Boundaries are the moments at which something is noted
+ * (replay_range.c): the range's start and end, the chosen moment, tenths, steps of the timeline;
+ * the events' path knows nothing of them.
  *
- * The peak in one pass: every new peak gets a number; before a stack's live value changes, if its stamp is older
- * than the number, the live value is what it had at the peak, and is kept.  What was never touched since has its live value. */
+ * The peak in one pass: every new peak gets a number; before a stack's live value changes, if its
+ * stamp is older than the number, the live value is what it had at the peak, and is kept.  What was
+ * never touched since has its live value. */
 #include "replay.h"
 
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 #include "lib/error.h"
 #include "replay_state.h"
 
-#define OPEN_BYTES_MAX (UINT64_C(4) << 30) /* payloads open at once; no real recording comes near */
+#define OPEN_BYTES_MAX (UINT64_C(4) << 30) /* open at once; no real recording comes near */
 
 /* ---- time --------------------------------------------------------------------------------- */
 
@@ -60,14 +62,17 @@ static uint32_t new_stack(struct replay *r, uint32_t stream, uint32_t thread, ui
 		r->keys = lode_realloc(r->keys, r->stack_capacity * sizeof(*r->keys));
 	}
 	uint32_t i = (uint32_t)r->stack_count++;
-	r->totals[i] = (struct totals){ .stamp = r->peak_number };
-	r->keys[i] = (struct key){ .stream = stream, .thread = thread, .node = node,
-		.next = r->streams[stream].first_stack };
+	r->totals[i] = (struct totals){.stamp = r->peak_number};
+	r->keys[i] = (struct key){.stream = stream,
+				  .thread = thread,
+				  .node = node,
+				  .next = r->streams[stream].first_stack};
 	r->streams[stream].first_stack = i;
 	return i;
 }
 
-static __attribute__((noinline)) uint32_t stack_slow(struct replay *r, const struct lane *l, uint32_t node)
+static __attribute__((noinline)) uint32_t stack_slow(struct replay *r, const struct lane *l,
+						     uint32_t node)
 {
 	struct stream *s = &r->streams[l->stream];
 	if (node >= r->result->nodes[l->stream].count)
@@ -86,14 +91,16 @@ static __attribute__((noinline)) uint32_t stack_slow(struct replay *r, const str
 static inline uint32_t stack_of(struct replay *r, const struct lane *l, uint32_t node)
 {
 	const struct stream *s = &r->streams[l->stream];
-	if (__builtin_expect(s->stack_of_node && node < r->result->nodes[l->stream].count, 1) && s->stack_of_node[node])
+	if (__builtin_expect(s->stack_of_node && node < r->result->nodes[l->stream].count, 1) &&
+	    s->stack_of_node[node])
 		return s->stack_of_node[node] - 1;
 	return stack_slow(r, l, node);
 }
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static __attribute__((noinline)) void replace(struct replay *r, struct stream *s, const struct lode_live_block *b)
+static __attribute__((noinline)) void replace(struct replay *r, struct stream *s,
+					      const struct lode_live_block *b)
 {
 	release(r, s, b->stack, amount_of(s, b->size));
 	r->stats.replaced_blocks++;
@@ -176,7 +183,8 @@ static void cut(struct replay *r, struct lane *l, uint64_t start, uint64_t end)
 		uint64_t bytes = piece.end - piece.start;
 		r->threads[l->thread].unmapped_category = piece.category;
 		if (is_memory(piece.category))
-			release(r, s, piece.stack, (struct amount){ bytes, piece.is_last ? s->count_unit : 0 });
+			release(r, s, piece.stack,
+				(struct amount){bytes, piece.is_last ? s->count_unit : 0});
 		else
 			category_total(r, piece.category)->live -= bytes;
 	}
@@ -186,7 +194,7 @@ static void apply_map(struct replay *r, struct lane *l, const struct lode_event 
 {
 	struct lode_fields f = lode_event_fields(e);
 	struct stream *s = &r->streams[l->stream];
-	struct lode_mapping m = { .birth = e->time };
+	struct lode_mapping m = {.birth = e->time};
 	m.category = (uint32_t)lode_field_number(&f);
 	m.start = lode_field_number(&f);
 	uint64_t bytes = lode_field_number(&f), node = lode_field_number(&f);
@@ -202,7 +210,7 @@ static void apply_map(struct replay *r, struct lane *l, const struct lode_event 
 	r->stats.maps++;
 	r->threads[l->thread].last_address = m.start;
 	if (is_memory(m.category)) {
-		acquire(r, s, m.stack, (struct amount){ bytes, s->count_unit }, e->time);
+		acquire(r, s, m.stack, (struct amount){bytes, s->count_unit}, e->time);
 		return;
 	}
 	struct category_total *c = category_total(r, m.category);
@@ -231,7 +239,8 @@ static void set_thread(struct replay *r, struct lane *l, int64_t tid)
 	if (l->thread >= r->thread_count) {
 		size_t n = r->info->thread_count + r->info->thread_count / 2;
 		r->threads = lode_realloc(r->threads, n * sizeof(*r->threads));
-		memset(r->threads + r->thread_count, 0, (n - r->thread_count) * sizeof(*r->threads));
+		memset(r->threads + r->thread_count, 0,
+		       (n - r->thread_count) * sizeof(*r->threads));
 		r->thread_count = n;
 	}
 	/* threads that only a damaged block names were not there to be chosen */
@@ -252,7 +261,8 @@ static void apply_record(struct replay *r, struct lane *l, const struct lode_eve
 
 static bool is_acquisition(const struct lode_event *e)
 {
-	return e->kind == LODE_EVENT_ALLOC || (e->kind == LODE_EVENT_RECORD && e->detail == LODE_RECORD_MAP);
+	return e->kind == LODE_EVENT_ALLOC ||
+	       (e->kind == LODE_EVENT_RECORD && e->detail == LODE_RECORD_MAP);
 }
 
 /* Decodes the next batch; false at the lane's end. */
@@ -297,6 +307,12 @@ static bool run(struct replay *r, struct lane *l, uint64_t limit)
 
 /* ---- the heap of lanes ---------------------------------------------------------------------- */
 
+/* Among equal keys the older block goes first: any order would do, but it is always the same. */
+static inline bool is_before(const struct entry *a, const struct entry *b)
+{
+	return a->key < b->key || (a->key == b->key && a->lane->sequence < b->lane->sequence);
+}
+
 static void sift_down(struct replay *r)
 {
 	struct entry *h = r->heap, moved = h[0];
@@ -305,9 +321,9 @@ static void sift_down(struct replay *r)
 		size_t child = 2 * at + 1;
 		if (child >= n)
 			break;
-		if (child + 1 < n && h[child + 1].key < h[child].key)
+		if (child + 1 < n && is_before(&h[child + 1], &h[child]))
 			child++;
-		if (h[child].key >= moved.key)
+		if (!is_before(&h[child], &moved))
 			break;
 		h[at] = h[child];
 		at = child;
@@ -322,10 +338,10 @@ static void push(struct replay *r, struct lane *l)
 		r->heap = lode_realloc(r->heap, r->heap_capacity * sizeof(*r->heap));
 	}
 	size_t at = r->heap_count++;
-	uint64_t key = l->events[0].time;
-	for (; at && r->heap[(at - 1) / 2].key > key; at = (at - 1) / 2)
+	struct entry entry = {l->events[0].time, l};
+	for (; at && is_before(&entry, &r->heap[(at - 1) / 2]); at = (at - 1) / 2)
 		r->heap[at] = r->heap[(at - 1) / 2];
-	r->heap[at] = (struct entry){ key, l };
+	r->heap[at] = entry;
 }
 
 /* The key at which another lane's turn comes. */
@@ -363,7 +379,8 @@ static void prepare_stream(struct replay *r, uint32_t stream)
 	s->sample_bytes = p->sample_bytes;
 	s->count_unit = s->is_sampled ? COUNT_SCALE : 1;
 	if (!r->options->split_threads)
-		s->stack_of_node = lode_alloc_zeroed(r->result->nodes[stream].count, sizeof(uint32_t));
+		s->stack_of_node =
+			lode_alloc_zeroed(r->result->nodes[stream].count, sizeof(uint32_t));
 }
 
 static void open_block(struct replay *r, const struct lode_block *b)
@@ -384,12 +401,14 @@ static void open_block(struct replay *r, const struct lode_block *b)
 		r->free_lanes = l;
 		return;
 	}
+	l->sequence = b->sequence;
 	l->stream = lode_info_process(r->info, b->stream, b->pid);
 	prepare_stream(r, l->stream);
 	lode_lane_init(&l->decoder, l->payload.data, l->payload.bytes);
 	r->open_bytes += l->payload.bytes;
 	bool has_events = refill(r, l);
-	if (!has_events || l->events[0].kind != LODE_EVENT_RECORD || l->events[0].detail != LODE_RECORD_LANE)
+	if (!has_events || l->events[0].kind != LODE_EVENT_RECORD ||
+	    l->events[0].detail != LODE_RECORD_LANE)
 		set_thread(r, l, 0);
 	else
 		l->thread = 0; /* the LANE record, applied first, sets it */
@@ -406,12 +425,14 @@ static int by_first_key(const void *a, const void *b)
 	const struct block_order *x = a, *y = b;
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
-	return x->block->sequence < y->block->sequence ? -1 : x->block->sequence > y->block->sequence;
+	return x->block->sequence < y->block->sequence ? -1
+						       : x->block->sequence > y->block->sequence;
 }
 
 bool lode_replay_is_chosen(const struct replay *r, uint32_t process)
 {
-	return process < r->info->process_count && (!r->options->processes || r->options->processes[process]);
+	return process < r->info->process_count &&
+	       (!r->options->processes || r->options->processes[process]);
 }
 
 static void order_blocks(struct replay *r)
@@ -422,22 +443,24 @@ static void order_blocks(struct replay *r)
 	r->blocks = lode_alloc((n + 1) * sizeof(*r->blocks));
 	for (size_t i = 0; i < n; i++) {
 		uint32_t process = lode_map_get(&r->info->process_of_stream, blocks[i].stream);
-		if (blocks[i].payload != LODE_PAYLOAD_RECORDS || !blocks[i].stream || !lode_replay_is_chosen(r, process))
+		if (blocks[i].payload != LODE_PAYLOAD_RECORDS || !blocks[i].stream ||
+		    !lode_replay_is_chosen(r, process))
 			continue;
 		bytes += blocks[i].stored_bytes;
 		r->blocks[r->block_count++] = (struct block_order){
-			lode_replay_key_of_ticks(r->info, process, blocks[i].first_time), &blocks[i] };
+			lode_replay_key_of_ticks(r->info, process, blocks[i].first_time),
+			&blocks[i]};
 	}
 	if (r->block_count)
 		qsort(r->blocks, r->block_count, sizeof(*r->blocks), by_first_key);
 	lode_progress_start(&r->progress, "reading", bytes, r->options->has_progress);
 }
 
-/* Several blocks may hold the same nodes: one as taken while it grew, one later.  Ids far beyond what there is are
- * damage, not memory to be allocated. */
+/* Several blocks may hold the same nodes: one as taken while it grew, one later.  Ids far beyond
+ * what there is are damage, not memory to be allocated. */
 static void load_nodes(struct replay *r)
 {
-	struct lode_payload_buffer buffer = { 0 };
+	struct lode_payload_buffer buffer = {0};
 	size_t n;
 	const struct lode_block *blocks = lode_source_blocks(r->source, &n);
 	uint64_t *entries = lode_alloc_zeroed(r->info->process_count, sizeof(*entries));
@@ -461,7 +484,8 @@ static void load_nodes(struct replay *r)
 			continue;
 		if (end > nodes->count) {
 			nodes->nodes = lode_realloc(nodes->nodes, end * sizeof(struct lode_node));
-			memset(nodes->nodes + nodes->count, 0, (end - nodes->count) * sizeof(struct lode_node));
+			memset(nodes->nodes + nodes->count, 0,
+			       (end - nodes->count) * sizeof(struct lode_node));
 			nodes->count = (uint32_t)end;
 		}
 		for (uint32_t k = 0; k < buffer.bytes / sizeof(struct lode_node); k++) {
@@ -483,7 +507,7 @@ static void finish_nodes(struct replay *r)
 			nodes->nodes = lode_alloc_zeroed(1, sizeof(struct lode_node));
 			nodes->count = 1;
 		}
-		nodes->nodes[0] = (struct lode_node){ 0 };
+		nodes->nodes[0] = (struct lode_node){0};
 		for (uint32_t k = 1; k < nodes->count; k++)
 			if (nodes->nodes[k].parent >= k)
 				nodes->nodes[k].parent = 0;
@@ -492,7 +516,8 @@ static void finish_nodes(struct replay *r)
 
 static void pass_boundaries(struct replay *r, uint64_t next_key)
 {
-	while (r->boundary_next < r->boundary_count && r->boundaries[r->boundary_next].key < next_key)
+	while (r->boundary_next < r->boundary_count &&
+	       r->boundaries[r->boundary_next].key < next_key)
 		lode_range_pass(r, &r->boundaries[r->boundary_next++]);
 }
 
@@ -568,9 +593,10 @@ static double seconds_now(void)
 void lode_replay(struct lode_info *info, struct lode_source *s, const struct lode_replay_options *o,
 		 struct lode_replay_result *out)
 {
-	struct replay r = { .info = info, .source = s, .options = o, .result = out };
+	struct replay r = {.info = info, .source = s, .options = o, .result = out};
 	double started = seconds_now();
-	*out = (struct lode_replay_result){ .process_count = info->process_count, .thread_count = info->thread_count };
+	*out = (struct lode_replay_result){.process_count = info->process_count,
+					   .thread_count = info->thread_count};
 	out->processes = lode_alloc_zeroed(info->process_count, sizeof(*out->processes));
 	out->nodes = lode_alloc_zeroed(info->process_count, sizeof(*out->nodes));
 	r.streams = lode_alloc_zeroed(info->process_count, sizeof(*r.streams));
@@ -585,7 +611,8 @@ void lode_replay(struct lode_info *info, struct lode_source *s, const struct lod
 	lode_progress_end(&r.progress);
 	lode_range_add_rss(&r);
 	out->at_ns = o->is_at_peak ? lode_replay_ns(info, out->peak_key)
-				   : (o->at == UINT64_MAX ? info->duration_ns : lode_replay_ns(info, o->at));
+				   : (o->at == UINT64_MAX ? info->duration_ns
+							  : lode_replay_ns(info, o->at));
 	out->peak_ns = lode_replay_ns(info, out->peak_key);
 	out->stats.read_seconds = seconds_now() - started;
 	release_all(&r);
@@ -600,5 +627,5 @@ void lode_replay_release(struct lode_replay_result *r)
 	free(r->thread_cpu_ns);
 	free(r->stacks);
 	free(r->points);
-	*r = (struct lode_replay_result){ 0 };
+	*r = (struct lode_replay_result){0};
 }

@@ -1,8 +1,9 @@
-/* Runs a recording's events in the order of time and keeps, for each stack, what happened in it: allocated, live, at the
- * peak, leaked, sampled.  One pass; memory is bounded by live blocks, stacks and lanes that are active at once.
+/* Runs a recording's events in the order of time and keeps, for each stack, what happened in it:
+ * allocated, live, at the peak, leaked, sampled.  One pass; memory is bounded by live blocks,
+ * stacks and lanes that are active at once.
  *
- * Times here are keys: twice the ticks (ns where the processes' ticks differ), plus 1 for an acquisition, so that among
- * equal times releases come first, as event.h of the agent demands. */
+ * Times here are keys: twice the ticks (ns where the processes' ticks differ), plus 1 for an
+ * acquisition, so that among equal times releases come first, as event.h of the agent demands. */
 #ifndef LODE_REPLAY_H
 #define LODE_REPLAY_H
 
@@ -20,7 +21,8 @@ struct lode_replay_options {
 	uint64_t from, to, at; /* keys; 0: the start, UINT64_MAX: the end */
 	bool is_at_peak;       /* live values are those of the peak; `at` is not used */
 	const bool *processes; /* by index of info's processes: which take part; NULL: all */
-	const bool *threads;   /* by index of info's threads, likewise; frees count whoever does them */
+	const bool
+		*threads; /* by index of info's threads, likewise; frees count whoever does them */
 	bool split_threads;
 	bool want_timeline;
 	bool has_progress;
@@ -31,8 +33,9 @@ struct lode_stack { /* one stack of one process (and thread, when split) that ha
 	uint32_t node;
 	int64_t values[LODE_MEASURE_COUNT];
 	uint64_t oldest_ns, youngest_ns; /* births of its leaked blocks; 0 when there are none */
-	uint64_t survivors[LODE_TENTHS]; /* leaked blocks by the tenth of the range in which they were allocated */
-	uint64_t growth[LODE_TENTHS];    /* live bytes at the end of each tenth of the range */
+	uint64_t survivors[LODE_TENTHS]; /* leaked blocks by the tenth of the range in which they
+					    were allocated */
+	uint64_t growth[LODE_TENTHS];	 /* live bytes at the end of each tenth of the range */
 };
 
 struct lode_nodes { /* of a process; node i is nodes[i], 0 is no node */

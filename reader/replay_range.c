@@ -1,5 +1,5 @@
-/* Moments of a replay and what is noted at them: values by stack, leaks, totals, the timeline.  Contract in
- * replay_state.h; called by replay.c between events. */
+/* Moments of a replay and what is noted at them: values by stack, leaks, totals, the timeline.
+ * Contract in replay_state.h; called by replay.c between events. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,8 @@ static int64_t signed_of(uint64_t v)
 static int64_t count_of(const struct replay *r, uint32_t stack, uint64_t count)
 {
 	uint64_t unit = r->streams[r->keys[stack].stream].count_unit;
-	return unit == 1 ? signed_of(count) : (signed_of(count) + (int64_t)unit / 2) / (int64_t)unit;
+	return unit == 1 ? signed_of(count)
+			 : (signed_of(count) + (int64_t)unit / 2) / (int64_t)unit;
 }
 
 /* Stacks that appeared since the last call get their place in the result. */
@@ -28,7 +29,8 @@ static void extend_result(struct replay *r)
 	out->stacks = lode_realloc(out->stacks, r->stack_count * sizeof(*out->stacks));
 	for (size_t i = out->stack_count; i < r->stack_count; i++) {
 		const struct key *k = &r->keys[i];
-		out->stacks[i] = (struct lode_stack){ .process = k->stream, .thread = k->thread, .node = k->node };
+		out->stacks[i] = (struct lode_stack){
+			.process = k->stream, .thread = k->thread, .node = k->node};
 	}
 	out->stack_count = r->stack_count;
 }
@@ -49,7 +51,7 @@ static void begin_range(struct replay *r)
 		r->threads[i].cpu_ns = 0;
 	for (size_t i = 0; i <= LODE_MAP_ARENA; i++)
 		r->categories[i].most = r->categories[i].live;
-	r->stats = (struct lode_profile_stats){ 0 };
+	r->stats = (struct lode_profile_stats){0};
 	r->result->has_samples = false;
 	r->peak = r->step_high = r->live;
 	r->peak_key = r->options->from;
@@ -105,8 +107,10 @@ static void note_mapping_leak(const struct lode_mapping *m, void *data)
 {
 	const struct leak_visit *v = data;
 	if (is_memory(m->category))
-		note_leak(v->r, m->stack, (struct amount){ m->end - m->start, m->is_last ? v->stream->count_unit : 0 },
-			  m->birth);
+		note_leak(
+			v->r, m->stack,
+			(struct amount){m->end - m->start, m->is_last ? v->stream->count_unit : 0},
+			m->birth);
 }
 
 static void note_leaks(struct replay *r)
@@ -118,7 +122,7 @@ static void note_leaks(struct replay *r)
 			if (b->address)
 				note_leak(r, b->stack, amount_of(s, b->size), b->birth);
 		}
-		struct leak_visit visit = { r, s };
+		struct leak_visit visit = {r, s};
 		lode_mappings_each(&s->mappings, note_mapping_leak, &visit);
 	}
 	for (size_t i = 0; i < r->result->stack_count; i++) {
@@ -180,7 +184,8 @@ static void end_range(struct replay *r)
 	out->peak_key = r->peak_key;
 	out->has_memory_events = out->stats.allocations || out->stats.maps || out->stats.frees;
 	for (size_t i = 0; i < r->info->process_count; i++)
-		out->processes[i] = (struct lode_replay_process){ r->streams[i].cpu_ns, r->streams[i].peak_bytes };
+		out->processes[i] = (struct lode_replay_process){r->streams[i].cpu_ns,
+								 r->streams[i].peak_bytes};
 	out->thread_count = r->info->thread_count;
 	out->thread_cpu_ns = lode_alloc_zeroed(out->thread_count, sizeof(uint64_t));
 	for (size_t i = 0; i < out->thread_count && i < r->thread_count; i++)
@@ -196,7 +201,8 @@ static void note_live(struct replay *r)
 	for (uint32_t i = 0; i < r->stack_count; i++) {
 		const struct key *k = &r->keys[i];
 		int64_t *v = r->result->stacks[i].values;
-		v[LODE_MEASURE_LIVE] = signed_of(r->totals[i].live_bytes + (is_end ? k->unfreed_bytes : 0));
+		v[LODE_MEASURE_LIVE] =
+			signed_of(r->totals[i].live_bytes + (is_end ? k->unfreed_bytes : 0));
 		v[LODE_MEASURE_LIVE_BLOCKS] =
 			count_of(r, i, r->totals[i].live_blocks + (is_end ? k->unfreed_blocks : 0));
 	}
@@ -248,22 +254,27 @@ static int by_key_and_kind(const void *a, const void *b)
 	const struct boundary *x = a, *y = b;
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
-	return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : (x->index > y->index) - (x->index < y->index);
+	return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1)
+				  : (x->index > y->index) - (x->index < y->index);
 }
 
 static void add_boundary(struct replay *r, uint64_t key, enum boundary_kind kind, uint32_t index)
 {
-	r->boundaries[r->boundary_count++] = (struct boundary){ key, kind, index };
+	r->boundaries[r->boundary_count++] = (struct boundary){key, kind, index};
 }
 
-/* Equal parts of the range end where `part` of `parts` of its time has passed; the last with the range. */
+/* Equal parts of the range end where `part` of `parts` of its time has passed; the last with the
+ * range. */
 static uint64_t part_key(const struct replay *r, unsigned part, unsigned parts)
 {
 	uint64_t span = r->to_ns - r->from_ns;
 	if (part >= parts)
 		return r->options->to;
-	uint64_t key = lode_replay_key(r->info, r->from_ns + (uint64_t)((double)span * part / parts));
-	return key < r->options->from ? r->options->from : key > r->options->to ? r->options->to : key;
+	uint64_t key =
+		lode_replay_key(r->info, r->from_ns + (uint64_t)((double)span * part / parts));
+	return key < r->options->from ? r->options->from
+	       : key > r->options->to ? r->options->to
+				      : key;
 }
 
 /* Its last event, or its end as the recorder saw it. */
@@ -285,7 +296,8 @@ void lode_range_plan(struct replay *r)
 		r->to_ns = r->from_ns;
 	out->from_ns = r->from_ns;
 	out->to_ns = r->to_ns;
-	r->boundaries = lode_alloc((POINTS + LODE_TENTHS + 3 + r->info->process_count) * sizeof(*r->boundaries));
+	r->boundaries = lode_alloc((POINTS + LODE_TENTHS + 3 + r->info->process_count) *
+				   sizeof(*r->boundaries));
 	for (size_t i = 0; i < r->info->process_count; i++) {
 		const struct lode_info_process *p = &r->info->processes[i];
 		if (p->is_gone && p->end_ns < r->info->duration_ns)
@@ -305,7 +317,7 @@ void lode_range_plan(struct replay *r)
 		add_boundary(r, o->at, BOUNDARY_AT, 0);
 	qsort(r->boundaries, r->boundary_count, sizeof(*r->boundaries), by_key_and_kind);
 	r->peak = UINT64_MAX; /* none before the range */
-	if (!o->from) /* nothing lies before it: not even an event at time 0 */
+	if (!o->from)	      /* nothing lies before it: not even an event at time 0 */
 		begin_range(r);
 }
 
@@ -315,15 +327,18 @@ void lode_range_add_rss(struct replay *r)
 	const struct lode_info *info = r->info;
 	struct lode_replay_result *out = r->result;
 	uint64_t *last = lode_alloc_zeroed(info->process_count, sizeof(*last));
-	struct lode_map process_of_pid = { 0 };
+	struct lode_map process_of_pid = {0};
 	size_t next = 0;
 	for (size_t i = 0; i < info->process_count; i++)
 		if (lode_replay_is_chosen(r, (uint32_t)i))
-			*lode_map_put(&process_of_pid, (uint64_t)info->processes[i].pid, 0) = (uint32_t)i;
+			*lode_map_put(&process_of_pid, (uint64_t)info->processes[i].pid, 0) =
+				(uint32_t)i;
 	for (size_t i = 0; i < out->point_count; i++) {
 		struct lode_profile_point *point = &out->points[i];
-		for (; next < info->rss_count && info->rss[next].time_ns <= point->time_ns; next++) {
-			uint32_t process = lode_map_get(&process_of_pid, (uint64_t)info->rss[next].pid);
+		for (; next < info->rss_count && info->rss[next].time_ns <= point->time_ns;
+		     next++) {
+			uint32_t process =
+				lode_map_get(&process_of_pid, (uint64_t)info->rss[next].pid);
 			if (process != LODE_MAP_NONE)
 				last[process] = info->rss[next].bytes;
 		}

@@ -1,5 +1,5 @@
-/* The state of a replay, for its two files: replay.c applies events, replay_range.c notes what they came to.  Inline here is
- * what both need, and the path of the events itself. */
+/* The state of a replay, for its two files: replay.c applies events, replay_range.c notes what they
+ * came to.  Inline here is what both need, and the path of the events itself. */
 #ifndef LODE_REPLAY_STATE_H
 #define LODE_REPLAY_STATE_H
 
@@ -14,7 +14,8 @@
 #include "mappings.h"
 #include "replay.h"
 
-#define COUNT_SCALE 65536u /* counts of sampled streams are fixed-point: one sample stands for 1/p blocks */
+#define COUNT_SCALE \
+	65536u /* counts of sampled streams are fixed-point: one sample stands for 1/p blocks */
 #define NONE UINT32_MAX
 #define LODE_REPLAY_BATCH 32u /* events decoded ahead, their live-map slots prefetched */
 
@@ -29,11 +30,13 @@ struct key { /* what a stack's index stands for, and what changes seldom */
 	uint32_t stream, thread, node;
 	uint32_t next; /* of the stream's stacks; NONE: the last */
 	uint64_t cpu_ns, samples;
-	uint64_t unfreed_bytes, unfreed_blocks; /* live when its process ended: no memory any more, but leaked */
+	uint64_t unfreed_bytes,
+		unfreed_blocks; /* live when its process ended: no memory any more, but leaked */
 };
 
 struct thread {
-	uint64_t last_address; /* of the allocation that was the thread's last memory event; 0: it was none */
+	uint64_t last_address; /* of the allocation that was the thread's last memory event; 0: it
+				  was none */
 	uint64_t cpu_ns;
 	uint32_t unmapped_category;
 };
@@ -41,9 +44,9 @@ struct thread {
 struct stream { /* one process; index as in info */
 	struct lode_live live;
 	struct lode_mappings mappings;
-	uint32_t *stack_of_node;  /* index + 1; not split by threads */
+	uint32_t *stack_of_node;      /* index + 1; not split by threads */
 	struct lode_map stack_of_key; /* thread << 32 | node; split */
-	uint32_t first_stack; /* NONE: there are none */
+	uint32_t first_stack;	      /* NONE: there are none */
 	uint64_t live_bytes, peak_bytes, cpu_ns;
 	uint64_t count_unit;
 	double sample_bytes;
@@ -56,6 +59,7 @@ struct lane {
 	struct lode_event events[LODE_REPLAY_BATCH]; /* time: key */
 	size_t count, at;
 	uint32_t stream, thread;
+	uint64_t sequence; /* of its block: the order among equal keys */
 	bool is_ignored; /* its thread was not chosen */
 	struct lane *next_free;
 };
@@ -70,7 +74,14 @@ struct block_order {
 	const struct lode_block *block;
 };
 
-enum boundary_kind { BOUNDARY_GONE, BOUNDARY_FROM, BOUNDARY_STEP, BOUNDARY_TENTH, BOUNDARY_TO, BOUNDARY_AT };
+enum boundary_kind {
+	BOUNDARY_GONE,
+	BOUNDARY_FROM,
+	BOUNDARY_STEP,
+	BOUNDARY_TENTH,
+	BOUNDARY_TO,
+	BOUNDARY_AT
+};
 
 struct boundary {
 	uint64_t key;
@@ -131,7 +142,7 @@ static inline struct amount weigh(const struct stream *s, uint64_t size)
 {
 	double bytes = size ? (double)size : 1, p = -expm1(-bytes / s->sample_bytes);
 	double most = 1e18;
-	struct amount a = { size, COUNT_SCALE };
+	struct amount a = {size, COUNT_SCALE};
 	if (p > 0) {
 		double b = (double)size / p, c = COUNT_SCALE / p;
 		a.bytes = (uint64_t)((b < most ? b : most) + 0.5);
@@ -144,7 +155,7 @@ static inline struct amount amount_of(const struct stream *s, uint64_t size)
 {
 	if (__builtin_expect(s->is_sampled, 0))
 		return weigh(s, size);
-	return (struct amount){ size, 1 };
+	return (struct amount){size, 1};
 }
 
 static inline void keep_peak(const struct replay *r, struct totals *t)
@@ -156,7 +167,8 @@ static inline void keep_peak(const struct replay *r, struct totals *t)
 	t->stamp = r->peak_number;
 }
 
-static inline void acquire(struct replay *r, struct stream *s, uint32_t stack, struct amount a, uint64_t key)
+static inline void acquire(struct replay *r, struct stream *s, uint32_t stack, struct amount a,
+			   uint64_t key)
 {
 	struct totals *t = &r->totals[stack];
 	keep_peak(r, t);
@@ -197,7 +209,8 @@ static inline bool is_memory(uint32_t category)
 
 static inline struct category_total *category_total(struct replay *r, uint32_t category)
 {
-	struct category_total *c = &r->categories[category <= LODE_MAP_ARENA ? category : LODE_MAP_FILE];
+	struct category_total *c =
+		&r->categories[category <= LODE_MAP_ARENA ? category : LODE_MAP_FILE];
 	if (c->stamp != r->peak_number) {
 		c->at_peak = c->live;
 		c->stamp = r->peak_number;

@@ -1,4 +1,5 @@
-/* Files to blocks.  Contract in source.h; called by info.c (headers, definitions) and replay.c (contents). */
+/* Files to blocks.  Contract in source.h; called by info.c (headers, definitions) and replay.c
+ * (contents). */
 #include "source.h"
 
 #include <errno.h>
@@ -38,7 +39,8 @@ struct lode_source {
 void lode_source_damage(struct lode_source *s, const char *what)
 {
 	if (!s->is_damaged)
-		lode_warn("'%s' is damaged or was cut off (%s): what can be read is shown", s->path, what);
+		lode_warn("'%s' is damaged or was cut off (%s): what can be read is shown", s->path,
+			  what);
 	s->is_damaged = true;
 }
 
@@ -48,7 +50,8 @@ static bool read_at(const struct input *in, uint64_t offset, void *data, size_t 
 	if (offset > in->bytes || bytes > in->bytes - offset)
 		return false;
 	for (size_t done = 0; done < bytes;) {
-		ssize_t n = pread(in->fd, (char *)data + done, bytes - done, (off_t)(offset + done));
+		ssize_t n =
+			pread(in->fd, (char *)data + done, bytes - done, (off_t)(offset + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -65,7 +68,7 @@ static struct lode_block *add_block(struct lode_source *s)
 		s->blocks = lode_realloc(s->blocks, s->block_capacity * sizeof(*s->blocks));
 	}
 	struct lode_block *b = &s->blocks[s->block_count++];
-	*b = (struct lode_block){ 0 };
+	*b = (struct lode_block){0};
 	return b;
 }
 
@@ -75,18 +78,22 @@ static bool is_header_valid(const struct lode_block_header *h)
 {
 	struct lode_block_header copy = *h;
 	copy.header_crc32 = 0;
-	return h->magic == LODE_BLOCK_MAGIC && h->header_crc32 == crc32(0, (const Bytef *)&copy, sizeof(copy)) &&
+	return h->magic == LODE_BLOCK_MAGIC &&
+	       h->header_crc32 == crc32(0, (const Bytef *)&copy, sizeof(copy)) &&
 	       h->raw_bytes <= LODE_BLOCK_RAW_MAX;
 }
 
-/* The next place at or after `offset` that looks like a block's header; the file's end if there is none. */
+/* The next place at or after `offset` that looks like a block's header; the file's end if there is
+ * none. */
 static uint64_t find_header(const struct input *in, uint64_t offset)
 {
 	static const uint32_t magic = LODE_BLOCK_MAGIC;
 	uint64_t found = in->bytes;
 	uint8_t *chunk = lode_alloc(SEARCH_BYTES);
-	while (found == in->bytes && offset < in->bytes && in->bytes - offset >= sizeof(struct lode_block_header)) {
-		size_t n = in->bytes - offset < SEARCH_BYTES ? (size_t)(in->bytes - offset) : SEARCH_BYTES;
+	while (found == in->bytes && offset < in->bytes &&
+	       in->bytes - offset >= sizeof(struct lode_block_header)) {
+		size_t n = in->bytes - offset < SEARCH_BYTES ? (size_t)(in->bytes - offset)
+							     : SEARCH_BYTES;
 		if (!read_at(in, offset, chunk, n))
 			break;
 		const uint8_t *p = memmem(chunk, n, &magic, sizeof(magic));
@@ -98,7 +105,8 @@ static uint64_t find_header(const struct input *in, uint64_t offset)
 	return found;
 }
 
-static void add_packed_block(struct lode_source *s, const struct lode_block_header *h, uint64_t offset)
+static void add_packed_block(struct lode_source *s, const struct lode_block_header *h,
+			     uint64_t offset)
 {
 	struct lode_block *b = add_block(s);
 	*b = (struct lode_block){
@@ -139,7 +147,8 @@ static void walk_packed(struct lode_source *s)
 		}
 		bool has_header = read_at(in, offset, &h, sizeof(h));
 		if (!has_header || !is_header_valid(&h)) {
-			lode_source_damage(s, has_header ? "a block's header is not valid" : "it ends within a block");
+			lode_source_damage(s, has_header ? "a block's header is not valid"
+							 : "it ends within a block");
 			offset = find_header(in, offset + 1);
 			continue;
 		}
@@ -155,7 +164,8 @@ static void walk_packed(struct lode_source *s)
 
 /* ---- log ---------------------------------------------------------------------------------- */
 
-static void add_segment(struct lode_source *s, const struct lode_segment_header *h, uint64_t offset, uint64_t room)
+static void add_segment(struct lode_source *s, const struct lode_segment_header *h, uint64_t offset,
+			uint64_t room)
 {
 	uint64_t bytes = h->committed;
 	if (bytes > s->log.header.segment_bytes - LODE_SEGMENT_HEADER_BYTES || bytes > room) {
@@ -188,7 +198,8 @@ static void walk_log(struct lode_source *s)
 	for (uint64_t i = 0; i < s->log_header.next_segment; i++, offset += size) {
 		struct lode_segment_header h;
 		if (!read_at(in, offset, &h, sizeof(h))) {
-			/* a claim that found the disk full counts too, and leaves errno in the header */
+			/* a claim that found the disk full counts too, and leaves errno in the
+			 * header */
 			if (!s->log_header.first_errno)
 				lode_source_damage(s, "segments are missing at its end");
 			return;
@@ -201,11 +212,13 @@ static void walk_log(struct lode_source *s)
 		}
 		uint64_t room = in->bytes - offset - sizeof(h);
 		if (h.committed)
-			add_segment(s, &h, offset, room < size - sizeof(h) ? room : size - sizeof(h));
+			add_segment(s, &h, offset,
+				    room < size - sizeof(h) ? room : size - sizeof(h));
 	}
 }
 
-/* What the recorder had packed before it died is dropped here: one sequence number, one use of a segment. */
+/* What the recorder had packed before it died is dropped here: one sequence number, one use of a
+ * segment. */
 static void drop_packed_twice(struct lode_source *s)
 {
 	size_t n = 0;
@@ -227,13 +240,16 @@ static int check_header(const struct input *in, const char *path)
 	if (memcmp(h->magic, LODE_MAGIC, sizeof(h->magic)))
 		return lode_error("not a lode recording: %s", path);
 	if (h->version > LODE_FORMAT_VERSION || !h->version)
-		return lode_error("'%s' is of format version %u, this lode reads up to version %u: use a newer lode", path,
-				  h->version, LODE_FORMAT_VERSION);
+		return lode_error("'%s' is of format version %u, this lode reads up to version %u: "
+				  "use a newer lode",
+				  path, h->version, LODE_FORMAT_VERSION);
 	bool is_log = h->kind == LODE_FILE_LOG;
 	uint32_t least = is_log ? (uint32_t)sizeof(struct lode_log_header) : (uint32_t)sizeof(*h);
-	if ((!is_log && h->kind != LODE_FILE_PACKED) || h->header_bytes < least || h->header_bytes > 1u << 20)
+	if ((!is_log && h->kind != LODE_FILE_PACKED) || h->header_bytes < least ||
+	    h->header_bytes > 1u << 20)
 		return lode_error("'%s' has a damaged header: nothing can be read", path);
-	if (is_log && (h->segment_bytes <= LODE_SEGMENT_HEADER_BYTES || h->segment_bytes > SEGMENT_BYTES_MAX))
+	if (is_log &&
+	    (h->segment_bytes <= LODE_SEGMENT_HEADER_BYTES || h->segment_bytes > SEGMENT_BYTES_MAX))
 		return lode_error("'%s' has a damaged header: nothing can be read", path);
 	return 0;
 }
@@ -250,7 +266,8 @@ static int open_input(struct input *in, const char *path)
 		return lode_error("not a lode recording: %s (not a file)", path);
 	in->bytes = (uint64_t)st.st_size;
 	if (!read_at(in, 0, &in->header, sizeof(in->header)))
-		return lode_error("not a lode recording: %s (%llu bytes)", path, (unsigned long long)in->bytes);
+		return lode_error("not a lode recording: %s (%llu bytes)", path,
+				  (unsigned long long)in->bytes);
 	return check_header(in, path);
 }
 
@@ -261,7 +278,8 @@ static void close_input(struct input *in)
 	in->fd = -1;
 }
 
-/* The log beside a packed file whose recorder died or still runs; anything else by that name is left alone. */
+/* The log beside a packed file whose recorder died or still runs; anything else by that name is
+ * left alone. */
 static void open_sibling(struct lode_source *s)
 {
 	size_t n = strlen(s->path);
@@ -351,11 +369,13 @@ static void reserve(struct lode_payload_buffer *buffer, size_t bytes)
 void lode_payload_release(struct lode_payload_buffer *buffer)
 {
 	free(buffer->data);
-	*buffer = (struct lode_payload_buffer){ 0 };
+	*buffer = (struct lode_payload_buffer){0};
 }
 
-/* The segment may have been taken and used anew while it was read: then the bytes are another use's. */
-static int read_segment(struct lode_source *s, const struct lode_block *b, struct lode_payload_buffer *buffer)
+/* The segment may have been taken and used anew while it was read: then the bytes are another
+ * use's. */
+static int read_segment(struct lode_source *s, const struct lode_block *b,
+			struct lode_payload_buffer *buffer)
 {
 	struct lode_segment_header h;
 	reserve(buffer, b->raw_bytes);
@@ -363,12 +383,14 @@ static int read_segment(struct lode_source *s, const struct lode_block *b, struc
 		lode_source_damage(s, "a segment cannot be read");
 		return -1;
 	}
-	if (!read_at(&s->log, b->offset - LODE_SEGMENT_HEADER_BYTES, &h, sizeof(h)) || h.sequence != b->sequence)
+	if (!read_at(&s->log, b->offset - LODE_SEGMENT_HEADER_BYTES, &h, sizeof(h)) ||
+	    h.sequence != b->sequence)
 		return -1;
 	return 0;
 }
 
-static bool inflate_block(struct lode_source *s, const struct lode_block *b, struct lode_payload_buffer *buffer)
+static bool inflate_block(struct lode_source *s, const struct lode_block *b,
+			  struct lode_payload_buffer *buffer)
 {
 	if (!s->has_inflate) {
 		if (inflateInit2(&s->inflate, -15) != Z_OK)
@@ -384,7 +406,8 @@ static bool inflate_block(struct lode_source *s, const struct lode_block *b, str
 	return inflate(&s->inflate, Z_FINISH) == Z_STREAM_END && !s->inflate.avail_out;
 }
 
-static int read_block(struct lode_source *s, const struct lode_block *b, struct lode_payload_buffer *buffer)
+static int read_block(struct lode_source *s, const struct lode_block *b,
+		      struct lode_payload_buffer *buffer)
 {
 	if (!s->stored || s->stored_capacity < b->stored_bytes) {
 		free(s->stored);
@@ -400,8 +423,9 @@ static int read_block(struct lode_source *s, const struct lode_block *b, struct 
 		return -1;
 	}
 	reserve(buffer, b->raw_bytes);
-	bool is_good = b->codec == LODE_CODEC_STORED ? b->stored_bytes == b->raw_bytes
-						     : b->codec == LODE_CODEC_DEFLATE && inflate_block(s, b, buffer);
+	bool is_good = b->codec == LODE_CODEC_STORED
+			       ? b->stored_bytes == b->raw_bytes
+			       : b->codec == LODE_CODEC_DEFLATE && inflate_block(s, b, buffer);
 	if (is_good && b->codec == LODE_CODEC_STORED)
 		memcpy(buffer->data, s->stored, b->raw_bytes);
 	if (is_good)
@@ -410,7 +434,8 @@ static int read_block(struct lode_source *s, const struct lode_block *b, struct 
 	return -1;
 }
 
-int lode_source_read(struct lode_source *s, const struct lode_block *b, struct lode_payload_buffer *buffer)
+int lode_source_read(struct lode_source *s, const struct lode_block *b,
+		     struct lode_payload_buffer *buffer)
 {
 	int r = b->is_in_log ? read_segment(s, b, buffer) : read_block(s, b, buffer);
 	if (r)
@@ -451,8 +476,8 @@ bool lode_source_is_log(const struct lode_source *s)
 	return s->packed.fd < 0;
 }
 
-void lode_source_lost(const struct lode_source *s, uint64_t *events, uint64_t *samples, uint64_t *python_dropped,
-		      uint32_t *first_errno)
+void lode_source_lost(const struct lode_source *s, uint64_t *events, uint64_t *samples,
+		      uint64_t *python_dropped, uint32_t *first_errno)
 {
 	*events = s->log_header.lost_events;
 	*samples = s->log_header.lost_samples;

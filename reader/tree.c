@@ -9,13 +9,16 @@
 
 enum { MATCHES_FOCUS = 1, MATCHES_IGNORE = 2 };
 
-void lode_tree_init(struct lode_tree *t, struct lode_arena *arena, const regex_t *focus, const regex_t *ignore)
+void lode_tree_init(struct lode_tree *t, struct lode_arena *arena, const regex_t *focus,
+		    const regex_t *ignore)
 {
-	*t = (struct lode_tree){ .arena = arena, .focus = focus, .ignore = ignore };
+	*t = (struct lode_tree){.arena = arena, .focus = focus, .ignore = ignore};
 	t->node_capacity = 1024;
 	t->nodes = lode_alloc(t->node_capacity * sizeof(*t->nodes));
-	t->nodes[0] = (struct lode_tree_node){ .frame = UINT32_MAX, .process = UINT32_MAX, .thread = UINT32_MAX,
-		.is_focused = !focus };
+	t->nodes[0] = (struct lode_tree_node){.frame = UINT32_MAX,
+					      .process = UINT32_MAX,
+					      .thread = UINT32_MAX,
+					      .is_focused = !focus};
 	t->node_count = 1;
 }
 
@@ -28,7 +31,7 @@ void lode_tree_release(struct lode_tree *t)
 	free(t->values);
 	lode_map_release(&t->children);
 	lode_map_release(&t->roots);
-	*t = (struct lode_tree){ 0 };
+	*t = (struct lode_tree){0};
 }
 
 /* ---- frames ------------------------------------------------------------------------------- */
@@ -48,8 +51,8 @@ static uint64_t hash_frame(const struct lode_frame *f)
 
 static bool is_same(const struct lode_frame *a, const struct lode_frame *b)
 {
-	return a->name == b->name && a->file == b->file && a->module == b->module && a->line == b->line &&
-	       a->first_line == b->first_line && a->kind == b->kind;
+	return a->name == b->name && a->file == b->file && a->module == b->module &&
+	       a->line == b->line && a->first_line == b->first_line && a->kind == b->kind;
 }
 
 static size_t find_frame(const struct lode_tree *t, const struct lode_frame *f)
@@ -114,7 +117,8 @@ static uint32_t add_node(struct lode_tree *t, uint32_t parent, uint32_t frame)
 
 static uint32_t truncated_frame(struct lode_tree *t)
 {
-	struct lode_frame f = { .name = lode_arena_intern(t->arena, "<truncated>", 11), .kind = LODE_FRAME_SPECIAL };
+	struct lode_frame f = {.name = lode_arena_intern(t->arena, "<truncated>", 11),
+			       .kind = LODE_FRAME_SPECIAL};
 	return lode_tree_frame(t, &f);
 }
 
@@ -129,7 +133,8 @@ uint32_t lode_tree_child(struct lode_tree *t, uint32_t parent, uint32_t frame)
 	return child == next ? add_node(t, parent, frame) : child;
 }
 
-uint32_t lode_tree_root(struct lode_tree *t, uint32_t parent, uint32_t frame, uint32_t process, uint32_t thread)
+uint32_t lode_tree_root(struct lode_tree *t, uint32_t parent, uint32_t frame, uint32_t process,
+			uint32_t thread)
 {
 	uint32_t next = (uint32_t)t->node_count;
 	uint32_t root = *lode_map_put(&t->roots, (uint64_t)process << 32 | thread, next);
@@ -153,12 +158,13 @@ void lode_tree_add(struct lode_tree *t, uint32_t node, const struct lode_stack *
 		t->value_capacity = t->value_capacity ? 2 * t->value_capacity : 1024;
 		t->values = lode_realloc(t->values, t->value_capacity * sizeof(*t->values));
 	}
-	t->values[t->value_count++] = (struct lode_tree_value){ node, *stack };
+	t->values[t->value_count++] = (struct lode_tree_value){node, *stack};
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* New indices of the nodes that are, or lead to, one with a value; 0 for the others (and the root). */
+/* New indices of the nodes that are, or lead to, one with a value; 0 for the others (and the root).
+ */
 static uint32_t *keep_nodes(const struct lode_tree *t, size_t *count)
 {
 	uint32_t *index = lode_alloc_zeroed(t->node_count, sizeof(*index));
@@ -181,7 +187,7 @@ static void move_nodes(struct lode_tree *t, struct lode_profile *p, const uint32
 	uint32_t *frame_index = lode_alloc_zeroed(t->frame_count, sizeof(*frame_index));
 	p->nodes = lode_alloc_zeroed(p->node_count, sizeof(*p->nodes));
 	p->frames = lode_alloc_zeroed(t->frame_count, sizeof(*p->frames));
-	p->nodes[0] = (struct lode_profile_node){ 0, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+	p->nodes[0] = (struct lode_profile_node){0, UINT32_MAX, UINT32_MAX, UINT32_MAX};
 	for (size_t i = 1; i < t->node_count; i++) {
 		const struct lode_tree_node *n = &t->nodes[i];
 		if (!index[i])
@@ -190,8 +196,8 @@ static void move_nodes(struct lode_tree *t, struct lode_profile *p, const uint32
 			p->frames[p->frame_count++] = t->frames[n->frame];
 			frame_index[n->frame] = (uint32_t)p->frame_count;
 		}
-		p->nodes[index[i]] = (struct lode_profile_node){ index[n->parent], frame_index[n->frame] - 1, n->process,
-			n->thread };
+		p->nodes[index[i]] = (struct lode_profile_node){
+			index[n->parent], frame_index[n->frame] - 1, n->process, n->thread};
 	}
 	free(frame_index);
 }
@@ -209,7 +215,8 @@ static void move_values(struct lode_tree *t, struct lode_profile *p, const uint3
 		for (unsigned m = 0; m < LODE_MEASURE_COUNT; m++) {
 			if (!p->self[m])
 				continue;
-			p->self[m][node] = (int64_t)((uint64_t)p->self[m][node] + (uint64_t)s->values[m]);
+			p->self[m][node] =
+				(int64_t)((uint64_t)p->self[m][node] + (uint64_t)s->values[m]);
 			p->total[m] = (int64_t)((uint64_t)p->total[m] + (uint64_t)s->values[m]);
 		}
 		if (!p->survivors)

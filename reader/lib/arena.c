@@ -23,7 +23,7 @@ void lode_arena_release(struct lode_arena *a)
 		a->chunks = next;
 	}
 	free(a->strings);
-	*a = (struct lode_arena){ 0 };
+	*a = (struct lode_arena){0};
 }
 
 void *lode_arena_get(struct lode_arena *a, size_t bytes)

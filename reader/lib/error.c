@@ -1,5 +1,6 @@
-/* Messages of the reader and memory that is there or ends the program.  Called from everywhere; knows nothing of
- * recordings.  One message is one write, so that lines of several processes do not mix. */
+/* Messages of the reader and memory that is there or ends the program.  Called from everywhere;
+ * knows nothing of recordings.  One message is one write, so that lines of several processes do not
+ * mix. */
 #include "error.h"
 
 #include <stdarg.h>
@@ -10,7 +11,8 @@
 
 #include "escape.h"
 
-/* Prints "lode: ", the message without control bytes (file names and names of the recording occur in it), newline. */
+/* Prints "lode: ", the message without control bytes (file names and names of the recording occur
+ * in it), newline. */
 static void say(const char *format, va_list arguments)
 {
 	char small[1024], *text = small, *large = NULL;
@@ -53,8 +55,11 @@ static void *need(void *p, unsigned long bytes)
 {
 	if (p)
 		return p;
-	fprintf(stderr, "lode: out of memory (%lu bytes more): close other programs, or choose a part of the "
-			"recording with --from, --to or --pid\n", bytes);
+	fprintf(stderr,
+		"lode: out of memory (%lu bytes more): close other programs, or choose a part of "
+		"the "
+		"recording with --from, --to or --pid\n",
+		bytes);
 	exit(2);
 }
 

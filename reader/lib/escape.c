@@ -1,5 +1,6 @@
-/* Escaping of names for each place they are printed.  One loop decodes UTF-8 (RFC 3629: no overlong forms, no
- * surrogates, nothing above U+10FFFF; a bad byte is U+FFFD) and hands code points to the place's own rule. */
+/* Escaping of names for each place they are printed.  One loop decodes UTF-8 (RFC 3629: no overlong
+ * forms, no surrogates, nothing above U+10FFFF; a bad byte is U+FFFD) and hands code points to the
+ * place's own rule. */
 #include "escape.h"
 
 #include <stdbool.h>
@@ -15,7 +16,11 @@ static uint32_t next_code_point(const char **s)
 {
 	const unsigned char *p = (const unsigned char *)*s;
 	uint32_t c = *p++;
-	unsigned more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+	unsigned more = c < 0x80		? 0
+			: c >= 0xc2 && c < 0xe0 ? 1
+			: c >= 0xe0 && c < 0xf0 ? 2
+			: c >= 0xf0 && c < 0xf5 ? 3
+						: 9;
 	if (more == 9) {
 		*s += 1;
 		return REPLACEMENT;
@@ -54,11 +59,13 @@ static void put_code_point(FILE *f, uint32_t c)
 	fputc((int)(0x80 | (c & 0x3f)), f);
 }
 
-/* Characters that change how the text around them is shown (Unicode TR 9, "Trojan Source"), or that break lines. */
+/* Characters that change how the text around them is shown (Unicode TR 9, "Trojan Source"), or that
+ * break lines. */
 static bool is_invisible_control(uint32_t c)
 {
-	return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || (c >= 0x200b && c <= 0x200f) ||
-	       c == 0x061c || c == 0x2028 || c == 0x2029 || c == 0xfeff || (c >= 0xe0000 && c <= 0xe007f);
+	return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+	       (c >= 0x200b && c <= 0x200f) || c == 0x061c || c == 0x2028 || c == 0x2029 ||
+	       c == 0xfeff || (c >= 0xe0000 && c <= 0xe007f);
 }
 
 struct range {
@@ -76,12 +83,14 @@ static bool is_in(uint32_t c, const struct range *r, size_t n)
 /* Columns on a terminal: the blocks that are wide (UAX 11) or combining as a whole. */
 static int columns_of(uint32_t c)
 {
-	static const struct range wide[] = { { 0x1100, 0x115f }, { 0x2e80, 0x303e }, { 0x3041, 0xa4cf },
-		{ 0xac00, 0xd7a3 }, { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f }, { 0xff00, 0xff60 }, { 0xffe0, 0xffe6 },
-		{ 0x1f300, 0x1f64f }, { 0x1f680, 0x1f6ff }, { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd } };
-	static const struct range combining[] = { { 0x300, 0x36f }, { 0x483, 0x489 }, { 0x591, 0x5bd },
-		{ 0x610, 0x61a }, { 0x64b, 0x65f }, { 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff }, { 0x20d0, 0x20ff },
-		{ 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f } };
+	static const struct range wide[] = {
+		{0x1100, 0x115f},   {0x2e80, 0x303e},	{0x3041, 0xa4cf},   {0xac00, 0xd7a3},
+		{0xf900, 0xfaff},   {0xfe30, 0xfe6f},	{0xff00, 0xff60},   {0xffe0, 0xffe6},
+		{0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
+	static const struct range combining[] = {
+		{0x300, 0x36f},	  {0x483, 0x489},   {0x591, 0x5bd},   {0x610, 0x61a},
+		{0x64b, 0x65f},	  {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x20d0, 0x20ff},
+		{0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}};
 	if (c < 0x300)
 		return 1;
 	if (is_in(c, combining, sizeof(combining) / sizeof(combining[0])))
@@ -113,8 +122,8 @@ void lode_put_json(FILE *f, const char *s)
 		uint32_t c = next_code_point(&s);
 		if (c == '"' || c == '\\')
 			fprintf(f, "\\%c", (char)c);
-		else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '<' || c == '>' || c == '&' || c == 0x2028 ||
-			 c == 0x2029)
+		else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '<' || c == '>' || c == '&' ||
+			 c == 0x2028 || c == 0x2029)
 			fprintf(f, "\\u%04x", c);
 		else
 			put_code_point(f, c);
@@ -127,7 +136,8 @@ void lode_put_xml(FILE *f, const char *s)
 {
 	while (*s) {
 		uint32_t c = next_code_point(&s);
-		if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'' || c == '\t' || c == '\n' || c == '\r')
+		if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'' || c == '\t' ||
+		    c == '\n' || c == '\r')
 			fprintf(f, "&#%u;", c);
 		else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff)
 			put_code_point(f, REPLACEMENT);
@@ -194,12 +204,14 @@ const char *lode_frame_label(const struct lode_frame *f, int with_line, char *bu
 	uint32_t line = with_line ? f->line : 0;
 	if (!line && !is_native)
 		line = f->first_line;
-	if (f->kind == LODE_FRAME_SPECIAL || f->kind == LODE_FRAME_THREAD || (!f->file && !f->module))
+	if (f->kind == LODE_FRAME_SPECIAL || f->kind == LODE_FRAME_THREAD ||
+	    (!f->file && !f->module))
 		wrote = snprintf(buf, n, "%s%s", f->name, mark);
 	else if (f->file && line)
 		wrote = snprintf(buf, n, "%s (%s:%u)%s", f->name, base_name(f->file), line, mark);
 	else
-		wrote = snprintf(buf, n, "%s (%s)%s", f->name, base_name(f->file ? f->file : f->module), mark);
+		wrote = snprintf(buf, n, "%s (%s)%s", f->name,
+				 base_name(f->file ? f->file : f->module), mark);
 	if (wrote < 0)
 		buf[0] = 0;
 	else if ((unsigned long)wrote >= n)

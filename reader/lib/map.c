@@ -34,7 +34,7 @@ static void grow(struct lode_map *m)
 void lode_map_release(struct lode_map *m)
 {
 	free(m->entries);
-	*m = (struct lode_map){ 0 };
+	*m = (struct lode_map){0};
 }
 
 uint32_t lode_map_get(const struct lode_map *m, uint64_t key)
@@ -51,7 +51,7 @@ uint32_t *lode_map_put(struct lode_map *m, uint64_t key, uint32_t value)
 		grow(m);
 	struct lode_map_entry *e = &m->entries[find(m, key)];
 	if (!e->is_used) {
-		*e = (struct lode_map_entry){ .key = key, .value = value, .is_used = 1 };
+		*e = (struct lode_map_entry){.key = key, .value = value, .is_used = 1};
 		m->count++;
 	}
 	return &e->value;

@@ -20,7 +20,8 @@ struct lode_map { /* all zero is an empty map */
 
 void lode_map_release(struct lode_map *m);
 uint32_t lode_map_get(const struct lode_map *m, uint64_t key); /* LODE_MAP_NONE: not there */
-/* The place of the key's value, made with `value` if it was not there.  Valid until the next call. */
+/* The place of the key's value, made with `value` if it was not there.  Valid until the next call.
+ */
 uint32_t *lode_map_put(struct lode_map *m, uint64_t key, uint32_t value);
 
 #endif

@@ -17,7 +17,7 @@ static double now(void)
 
 void lode_progress_start(struct lode_progress *p, const char *what, uint64_t total, bool is_wanted)
 {
-	*p = (struct lode_progress){ .what = what, .total = total };
+	*p = (struct lode_progress){.what = what, .total = total};
 	p->is_on = is_wanted && total && isatty(STDERR_FILENO);
 	if (p->is_on)
 		p->started = now();
@@ -34,7 +34,8 @@ void lode_progress_add(struct lode_progress *p, uint64_t more)
 	double part = (double)p->done / (double)p->total;
 	part = part > 1 ? 1 : part;
 	double left = part > 0 ? (t - p->started) * (1 - part) / part : 0;
-	fprintf(stderr, "\rlode: %s: %3.0f %%, about %.0f s left \033[K", p->what, part * 100, left);
+	fprintf(stderr, "\rlode: %s: %3.0f %%, about %.0f s left \033[K", p->what, part * 100,
+		left);
 	fflush(stderr);
 	p->printed = t;
 }

@@ -4,6 +4,7 @@
 usage: decoder.py FILE     prints totals as JSON
 """
 import bisect
+import heapq
 import json
 import os
 import struct
@@ -222,17 +223,24 @@ class Stream:
 
 
 def merged(found):
-    """(stream, event) of all lanes in order."""
-    events = []
+    """(payload, event) of all lanes in order.  Equal keys: the lane at hand goes on, else the lowest sequence; lode does
+    the same, so that even a peak within one tick is the same."""
+    lanes = []
     for payload in found:
-        if payload.kind != RECORDS:
-            continue
-        lane = len(events)
-        for number, event in enumerate(lane_events(payload.data)):
-            acquires = event[2] in ("alloc", MAP)
-            events.append((event[0], acquires, lane, number, payload, event))
-    events.sort(key=lambda e: e[:4])
-    return [(e[4], e[5]) for e in events]
+        events = list(lane_events(payload.data)) if payload.kind == RECORDS else []
+        keys = [2 * e[0] + (e[2] in ("alloc", MAP)) for e in events]
+        if events:
+            lanes.append([keys[0], payload.sequence, len(lanes), 0, keys, events, payload])
+    heapq.heapify(lanes)
+    while lanes:
+        lane = heapq.heappop(lanes)
+        _, sequence, number, at, keys, events, payload = lane
+        limit = lanes[0][0] if lanes else None
+        while at < len(events) and (limit is None or keys[at] <= limit):
+            yield payload, events[at]
+            at += 1
+        if at < len(events):
+            heapq.heappush(lanes, [keys[at], sequence, number, at, keys, events, payload])
 
 
 def totals(path):
@@ -240,7 +248,7 @@ def totals(path):
     streams, exited, notices = {}, set(), []
     out = dict(allocations=0, allocated=0, frees=0, samples=0, cpu=0, leaked=0, leaked_blocks=0, peak=0, nodes=0, codes=0,
                modules=0, marks=[], lost_events=0, lost_samples=0, python_dropped=0)
-    order = merged(found)
+    order = list(merged(found))
     for payload, (time, _, what, fields) in order:
         s = streams.setdefault(payload.stream, Stream())
         s.pid = payload.pid

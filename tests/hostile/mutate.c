@@ -1,6 +1,6 @@
 /* link: reader/load.c reader/frames.c reader/tree.c reader/pycode.c reader/profile.c reader/moment.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/lib/escape.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
-/* Loads a recording that has been cut, flipped and rewritten in many ways; what comes out must be a profile or a message, never
- * a crash: test_hostile.py builds this with the sanitizers.
+/* Loads a recording that has been cut, flipped and rewritten in many ways; what comes out must be a
+ * profile or a message, never a crash: test_hostile.py builds this with the sanitizers.
  *
  * usage: mutate RECORDING WORKFILE     prints how many of each outcome there were */
 #include <stdarg.h>
@@ -43,9 +43,15 @@ static void load(const uint8_t *data, size_t bytes)
 	FILE *f = fopen(work_path, "wb");
 	if (!f || (bytes && fwrite(data, bytes, 1, f) != 1) || fclose(f))
 		abort();
-	struct lode_load_options o = { .files = &work_path, .file_count = 1, .quiet = true, .no_symbols = true,
-		.want_timeline = round % 2, .split_threads = round % 3 == 0, .split_processes = round % 5 == 0,
-		.at = round % 7 == 0 ? "peak" : NULL, .from = round % 11 == 0 ? "10%" : NULL };
+	struct lode_load_options o = {.files = &work_path,
+				      .file_count = 1,
+				      .quiet = true,
+				      .no_symbols = true,
+				      .want_timeline = round % 2,
+				      .split_threads = round % 3 == 0,
+				      .split_processes = round % 5 == 0,
+				      .at = round % 7 == 0 ? "peak" : NULL,
+				      .from = round % 11 == 0 ? "10%" : NULL};
 	struct lode_profile *p;
 	round++;
 	enum lode_load_status status = lode_load(&o, &p);
@@ -65,7 +71,8 @@ static uint64_t random_next(void)
 	return x ^= x << 17;
 }
 
-/* The same recording with every block stored, so that contents can be changed under a checksum that is right. */
+/* The same recording with every block stored, so that contents can be changed under a checksum that
+ * is right. */
 static uint8_t *unpack(const uint8_t *data, size_t bytes, size_t *out_bytes)
 {
 	uint8_t *out = malloc(bytes + (256u << 20));
@@ -75,10 +82,13 @@ static uint8_t *unpack(const uint8_t *data, size_t bytes, size_t *out_bytes)
 		struct lode_block_header h;
 		memcpy(&h, data + at, sizeof(h));
 		at += sizeof(h);
-		if (h.magic != LODE_BLOCK_MAGIC || h.stored_bytes > bytes - at || h.raw_bytes > 1u << 20)
+		if (h.magic != LODE_BLOCK_MAGIC || h.stored_bytes > bytes - at ||
+		    h.raw_bytes > 1u << 20)
 			break;
-		z_stream z = { .next_in = (Bytef *)(uintptr_t)(data + at), .avail_in = h.stored_bytes,
-			.next_out = out + n + sizeof(h), .avail_out = h.raw_bytes };
+		z_stream z = {.next_in = (Bytef *)(uintptr_t)(data + at),
+			      .avail_in = h.stored_bytes,
+			      .next_out = out + n + sizeof(h),
+			      .avail_out = h.raw_bytes};
 		if (h.codec == LODE_CODEC_DEFLATE && inflateInit2(&z, -15) == Z_OK) {
 			inflate(&z, Z_FINISH);
 			inflateEnd(&z);
@@ -114,7 +124,9 @@ static void seal(uint8_t *data, size_t bytes)
 
 static void cut(const uint8_t *data, size_t bytes)
 {
-	size_t step = bytes / 400 > 1000 ? bytes / 400 : bytes / 1000 > 100 ? 1000 : bytes / 100 + 1;
+	size_t step = bytes / 400 > 1000   ? bytes / 400
+		      : bytes / 1000 > 100 ? 1000
+					   : bytes / 100 + 1;
 	for (size_t n = 0; n < bytes; n += step)
 		load(data, n);
 }
@@ -126,10 +138,13 @@ static void flip(uint8_t *data, size_t bytes, unsigned rounds, bool is_sealed)
 		memcpy(copy, data, bytes);
 		for (unsigned k = 0; k <= i % 8; k++) {
 			uint64_t r = random_next();
-			size_t at = sizeof(struct lode_file_header) + (size_t)(r >> 8) % (bytes - sizeof(struct lode_file_header));
+			size_t at = sizeof(struct lode_file_header) +
+				    (size_t)(r >> 8) % (bytes - sizeof(struct lode_file_header));
 			if (i % 16 == 15)
 				at %= 4096;
-			copy[at] = i % 3 ? copy[at] ^ (uint8_t)(1u << (r & 7)) : i % 2 ? 0xff : (uint8_t)r;
+			copy[at] = i % 3   ? copy[at] ^ (uint8_t)(1u << (r & 7))
+				   : i % 2 ? 0xff
+					   : (uint8_t)r;
 		}
 		if (is_sealed)
 			seal(copy, bytes);
@@ -161,6 +176,7 @@ int main(int argc, char **argv)
 		flip(unpacked, unpacked_bytes, 300, true);
 		free(unpacked);
 	}
-	printf("%u whole, %u damaged, %u failed, %u usage\n", outcomes[0], outcomes[1], outcomes[2], outcomes[3]);
+	printf("%u whole, %u damaged, %u failed, %u usage\n", outcomes[0], outcomes[1], outcomes[2],
+	       outcomes[3]);
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* In place of lib/error.c and symbols.c, for programs that load thousands of damaged recordings: no messages, no symbols. */
+/* In place of lib/error.c and symbols.c, for programs that load thousands of damaged recordings: no
+ * messages, no symbols. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +55,8 @@ void lode_symbols_free(struct lode_symbols *s)
 	(void)s;
 }
 
-struct lode_symbol_module *lode_symbols_module(struct lode_symbols *s, const char *path, const void *build_id,
-					       size_t build_id_bytes)
+struct lode_symbol_module *lode_symbols_module(struct lode_symbols *s, const char *path,
+					       const void *build_id, size_t build_id_bytes)
 {
 	(void)s, (void)path, (void)build_id, (void)build_id_bytes;
 	return NULL;
@@ -67,10 +68,11 @@ const char *lode_symbol_module_problem(const struct lode_symbol_module *m)
 	return NULL;
 }
 
-size_t lode_symbols_resolve(struct lode_symbol_module *m, uint64_t address, struct lode_symbol *out, size_t max)
+size_t lode_symbols_resolve(struct lode_symbol_module *m, uint64_t address, struct lode_symbol *out,
+			    size_t max)
 {
 	(void)m, (void)address;
 	if (max)
-		*out = (struct lode_symbol){ .name = "?" };
+		*out = (struct lode_symbol){.name = "?"};
 	return 1;
 }

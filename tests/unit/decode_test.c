@@ -16,7 +16,8 @@
 
 static struct lode_event events[4096];
 
-/* Decodes from a heap copy of exactly the promised size, so that a sanitizer sees a byte too many. */
+/* Decodes from a heap copy of exactly the promised size, so that a sanitizer sees a byte too many.
+ */
 static size_t decode(const uint8_t *bytes, size_t n, bool *is_damaged)
 {
 	struct lode_lane l;
@@ -36,11 +37,12 @@ static size_t decode_lane(struct synth_lane *l)
 	size_t n = decode(l->bytes, l->count, &is_damaged);
 	assert_false(is_damaged);
 	free(l->bytes);
-	*l = (struct synth_lane){ 0 };
+	*l = (struct synth_lane){0};
 	return n;
 }
 
-static void assert_event(const struct lode_event *e, enum lode_event_kind kind, uint64_t time, uint64_t address)
+static void assert_event(const struct lode_event *e, enum lode_event_kind kind, uint64_t time,
+			 uint64_t address)
 {
 	assert_int_equal(e->kind, kind);
 	assert_int_equal(e->time, time);
@@ -49,7 +51,7 @@ static void assert_event(const struct lode_event *e, enum lode_event_kind kind, 
 
 static void a_site_is_found_again(void **state)
 {
-	struct synth_lane l = { 0 };
+	struct synth_lane l = {0};
 	(void)state;
 	synth_begin(&l, 1, 1, 7, 1000);
 	synth_alloc(&l, 1001, 5, 64, 0x7f0000001000);
@@ -73,15 +75,17 @@ static void long_and_short_forms_say_the_same(void **state)
 	size_t counts[2];
 	(void)state;
 	for (unsigned pass = 0; pass < 2; pass++) {
-		struct synth_lane l = { .has_no_slots = pass };
+		struct synth_lane l = {.has_no_slots = pass};
 		uint64_t x = 12345, time = 1;
 		synth_begin(&l, 1, 1, 7, 1);
 		for (unsigned i = 0; i < 1000; i++) {
 			x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
-			uint64_t address = (x >> 40) % 64 * 16 + ((x >> 20 & 1) ? 0x7ffffffff000 : 0x1000);
+			uint64_t address =
+				(x >> 40) % 64 * 16 + ((x >> 20 & 1) ? 0x7ffffffff000 : 0x1000);
 			time += x >> 60;
 			if (x >> 50 & 1)
-				synth_alloc(&l, time, (uint32_t)(x >> 30) % 5, (x >> 33) % 3 * 100000, address);
+				synth_alloc(&l, time, (uint32_t)(x >> 30) % 5,
+					    (x >> 33) % 3 * 100000, address);
 			else
 				synth_free(&l, time, address);
 		}
@@ -99,7 +103,7 @@ static void long_and_short_forms_say_the_same(void **state)
 
 static void extreme_values_survive(void **state)
 {
-	struct synth_lane l = { 0 };
+	struct synth_lane l = {0};
 	(void)state;
 	synth_begin(&l, 1, 1, 7, 1);
 	synth_alloc(&l, UINT64_MAX - 1, UINT32_MAX, UINT64_MAX, UINT64_MAX);
@@ -115,7 +119,7 @@ static void extreme_values_survive(void **state)
 
 static void a_lane_record_resets_the_lane(void **state)
 {
-	struct synth_lane a = { 0 }, b = { 0 };
+	struct synth_lane a = {0}, b = {0};
 	uint8_t both[512];
 	bool is_damaged;
 	(void)state;
@@ -133,7 +137,7 @@ static void a_lane_record_resets_the_lane(void **state)
 
 static void unknown_long_records_are_skipped(void **state)
 {
-	const uint8_t bytes[] = { 63, 3, 9, 9, 9, LODE_TAG_FREE, 5, 2 };
+	const uint8_t bytes[] = {63, 3, 9, 9, 9, LODE_TAG_FREE, 5, 2};
 	bool is_damaged;
 	(void)state;
 	assert_int_equal(decode(bytes, sizeof(bytes), &is_damaged), 1);
@@ -143,7 +147,7 @@ static void unknown_long_records_are_skipped(void **state)
 
 static void a_cut_record_ends_the_lane(void **state)
 {
-	struct synth_lane l = { 0 };
+	struct synth_lane l = {0};
 	bool is_damaged;
 	(void)state;
 	synth_begin(&l, 1, 1, 7, 1000);
@@ -161,7 +165,7 @@ static void a_bad_tag_ends_the_lane(void **state)
 	bool is_damaged;
 	(void)state;
 	for (unsigned tag = 0xc3; tag < 0x100; tag++) {
-		const uint8_t bytes[] = { LODE_TAG_FREE, 5, 2, (uint8_t)tag, LODE_TAG_FREE, 5, 2 };
+		const uint8_t bytes[] = {LODE_TAG_FREE, 5, 2, (uint8_t)tag, LODE_TAG_FREE, 5, 2};
 		assert_int_equal(decode(bytes, sizeof(bytes), &is_damaged), 1);
 		assert_true(is_damaged);
 	}
@@ -169,7 +173,7 @@ static void a_bad_tag_ends_the_lane(void **state)
 
 static void a_varint_of_65_bits_is_damage(void **state)
 {
-	uint8_t bytes[13] = { LODE_TAG_FREE };
+	uint8_t bytes[13] = {LODE_TAG_FREE};
 	bool is_damaged;
 	(void)state;
 	memset(bytes + 1, 0xff, 11);
@@ -186,7 +190,7 @@ static void a_varint_of_65_bits_is_damage(void **state)
 
 static void a_record_longer_than_the_payload_is_damage(void **state)
 {
-	const uint8_t bytes[] = { LODE_RECORD_MARK, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3 };
+	const uint8_t bytes[] = {LODE_RECORD_MARK, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3};
 	bool is_damaged;
 	(void)state;
 	assert_int_equal(decode(bytes, sizeof(bytes), &is_damaged), 0);
@@ -195,8 +199,8 @@ static void a_record_longer_than_the_payload_is_damage(void **state)
 
 static void fields_past_the_end_are_zero(void **state)
 {
-	const uint8_t bytes[] = { 5, 9, 'a', 'b' }; /* a string that says 9 bytes and has 2 */
-	struct lode_fields f = { .p = bytes, .end = bytes + sizeof(bytes) };
+	const uint8_t bytes[] = {5, 9, 'a', 'b'}; /* a string that says 9 bytes and has 2 */
+	struct lode_fields f = {.p = bytes, .end = bytes + sizeof(bytes)};
 	size_t n;
 	(void)state;
 	assert_int_equal(lode_field_number(&f), 5);

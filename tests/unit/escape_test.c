@@ -45,8 +45,12 @@ static void a_terminal_gets_no_control(void **state)
 	(void)state;
 	assert_string_equal(put(TEXT, "a\x1b[31mb\n\x7f"), "a\\x1b[31mb\\x0a\\x7f");
 	assert_int_equal(columns, 18);
-	assert_string_equal(put(TEXT, "\xc2\x9b" "31m"), "\\x9b31m"); /* C1: another way to say ESC [ */
-	assert_string_equal(put(TEXT, "\xe2\x80\xae" "txt"), "\\u{202e}txt");
+	assert_string_equal(put(TEXT, "\xc2\x9b"
+				      "31m"),
+			    "\\x9b31m"); /* C1: another way to say ESC [ */
+	assert_string_equal(put(TEXT, "\xe2\x80\xae"
+				      "txt"),
+			    "\\u{202e}txt");
 	assert_string_equal(put(TEXT, "\xd0\xb6\xe4\xb8\xad"), "\xd0\xb6\xe4\xb8\xad");
 	assert_int_equal(columns, 3);
 }
@@ -55,11 +59,14 @@ static void bytes_that_are_not_utf8_are_replaced(void **state)
 {
 	(void)state;
 	assert_string_equal(put(TEXT, "\xff"), "\xef\xbf\xbd");
-	assert_string_equal(put(TEXT, "\xc0\xaf"), "\xef\xbf\xbd\xef\xbf\xbd");                 /* overlong / */
-	assert_string_equal(put(TEXT, "\xed\xa0\x80"), "\xef\xbf\xbd");                         /* a surrogate */
-	assert_string_equal(put(TEXT, "\xf4\x90\x80\x80"), "\xef\xbf\xbd");                     /* above U+10FFFF */
-	assert_string_equal(put(TEXT, "\xe4\xb8" "a"), "\xef\xbf\xbd" "a");                     /* cut */
-	assert_string_equal(put(JSON, "\xe4\xb8"), "\"\xef\xbf\xbd\"");                         /* cut at the end */
+	assert_string_equal(put(TEXT, "\xc0\xaf"), "\xef\xbf\xbd\xef\xbf\xbd"); /* overlong / */
+	assert_string_equal(put(TEXT, "\xed\xa0\x80"), "\xef\xbf\xbd");		/* a surrogate */
+	assert_string_equal(put(TEXT, "\xf4\x90\x80\x80"), "\xef\xbf\xbd");	/* above U+10FFFF */
+	assert_string_equal(put(TEXT, "\xe4\xb8"
+				      "a"),
+			    "\xef\xbf\xbd"
+			    "a");					/* cut */
+	assert_string_equal(put(JSON, "\xe4\xb8"), "\"\xef\xbf\xbd\""); /* cut at the end */
 }
 
 static void json_may_stand_in_a_script(void **state)
@@ -72,7 +79,8 @@ static void json_may_stand_in_a_script(void **state)
 static void xml_has_no_markup(void **state)
 {
 	(void)state;
-	assert_string_equal(put(XML, "<a b=\"'&\x01\n"), "&#60;a b=&#34;&#39;&#38;\xef\xbf\xbd&#10;");
+	assert_string_equal(put(XML, "<a b=\"'&\x01\n"),
+			    "&#60;a b=&#34;&#39;&#38;\xef\xbf\xbd&#10;");
 }
 
 static void folded_frames_stay_one_frame(void **state)
@@ -81,7 +89,8 @@ static void folded_frames_stay_one_frame(void **state)
 	assert_string_equal(put(FOLDED, "a;b\nc"), "a:b c");
 	assert_string_equal(put(FOLDED, "f 42"), "f_42");
 	assert_string_equal(put(FOLDED, "f 4.2"), "f_4.2");
-	assert_string_equal(put(FOLDED, "operator new(unsigned long)"), "operator new(unsigned long)");
+	assert_string_equal(put(FOLDED, "operator new(unsigned long)"),
+			    "operator new(unsigned long)");
 	assert_string_equal(put(FOLDED, ""), "?");
 	assert_string_equal(put(FOLDED, "f "), "f_");
 }
@@ -89,11 +98,11 @@ static void folded_frames_stay_one_frame(void **state)
 static void labels_say_where(void **state)
 {
 	char buf[64];
-	struct lode_frame python = { "C.f", "/src/app.py", NULL, 12, 10, LODE_FRAME_PYTHON };
-	struct lode_frame native = { "f", "/src/f.c", "/lib/libf.so", 7, 5, LODE_FRAME_NATIVE };
-	struct lode_frame bare = { "f", NULL, "/lib/libf.so", 0, 0, LODE_FRAME_NATIVE };
-	struct lode_frame inlined = { "f", "/src/f.h", "/lib/libf.so", 7, 5, LODE_FRAME_INLINED };
-	struct lode_frame special = { "<GC>", NULL, NULL, 0, 0, LODE_FRAME_SPECIAL };
+	struct lode_frame python = {"C.f", "/src/app.py", NULL, 12, 10, LODE_FRAME_PYTHON};
+	struct lode_frame native = {"f", "/src/f.c", "/lib/libf.so", 7, 5, LODE_FRAME_NATIVE};
+	struct lode_frame bare = {"f", NULL, "/lib/libf.so", 0, 0, LODE_FRAME_NATIVE};
+	struct lode_frame inlined = {"f", "/src/f.h", "/lib/libf.so", 7, 5, LODE_FRAME_INLINED};
+	struct lode_frame special = {"<GC>", NULL, NULL, 0, 0, LODE_FRAME_SPECIAL};
 	(void)state;
 	assert_string_equal(lode_frame_label(&python, 1, buf, sizeof(buf)), "C.f (app.py:12)");
 	assert_string_equal(lode_frame_label(&python, 0, buf, sizeof(buf)), "C.f (app.py:10)");
@@ -107,7 +116,7 @@ static void labels_say_where(void **state)
 static void a_label_is_cut_between_characters(void **state)
 {
 	char buf[6];
-	struct lode_frame f = { "abc\xe4\xb8\xad\xe4\xb8\xad", NULL, NULL, 0, 0, LODE_FRAME_SPECIAL };
+	struct lode_frame f = {"abc\xe4\xb8\xad\xe4\xb8\xad", NULL, NULL, 0, 0, LODE_FRAME_SPECIAL};
 	(void)state;
 	assert_string_equal(lode_frame_label(&f, 1, buf, sizeof(buf)), "abc");
 	assert_string_equal(lode_frame_label(&f, 1, buf, 1), "");

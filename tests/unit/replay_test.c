@@ -40,7 +40,7 @@ static void begin(struct world *w, enum lode_file_kind kind, const char *options
 	synth_process(&w->lane, 1000, 0, LODE_BEGIN_START, options);
 	synth_clock(&w->lane, 1000, 10000);
 	synth_clock(&w->lane, 101000, 1010000);
-	w->options = (struct lode_replay_options){ .to = UINT64_MAX, .at = UINT64_MAX };
+	w->options = (struct lode_replay_options){.to = UINT64_MAX, .at = UINT64_MAX};
 }
 
 static void replay(struct world *w)
@@ -84,7 +84,8 @@ static int64_t total(const struct world *w, enum lode_measure m)
 	return sum;
 }
 
-#define assert_value(w, node, m, expected) assert_int_equal(value(w, node, LODE_MEASURE_##m), expected)
+#define assert_value(w, node, m, expected) \
+	assert_int_equal(value(w, node, LODE_MEASURE_##m), expected)
 
 static void a_peak_is_what_was_live_then(void **state)
 {
@@ -122,11 +123,12 @@ static void the_first_of_equal_peaks_counts(void **state)
 	end(&w);
 }
 
-/* Thread A frees at 1020 what thread B then gets at 1030; A's lane is written first and goes on to 1100. */
+/* Thread A frees at 1020 what thread B then gets at 1030; A's lane is written first and goes on to
+ * 1100. */
 static void a_block_that_moves_between_threads_is_live_once(void **state)
 {
 	struct world w;
-	struct synth_lane b = { 0 };
+	struct synth_lane b = {0};
 	(void)state;
 	begin(&w, LODE_FILE_PACKED, "");
 	synth_begin(&b, 1, 100, 101, 1005);
@@ -150,7 +152,7 @@ static void a_block_that_moves_between_threads_is_live_once(void **state)
 static void releases_come_first_among_equal_times(void **state)
 {
 	struct world w;
-	struct synth_lane b = { 0 };
+	struct synth_lane b = {0};
 	(void)state;
 	begin(&w, LODE_FILE_PACKED, "");
 	synth_begin(&b, 1, 100, 101, 1000);
@@ -209,9 +211,9 @@ static void a_mapping_is_cut_as_munmap_cuts_it(void **state)
 	(void)state;
 	begin(&w, LODE_FILE_PACKED, "");
 	synth_map(&w.lane, 1010, LODE_MAP_ANONYMOUS, 64 * MIB, 4 * MIB, 1);
-	synth_unmap(&w.lane, 1020, 65 * MIB, MIB);                          /* a hole: two pieces */
+	synth_unmap(&w.lane, 1020, 65 * MIB, MIB);			    /* a hole: two pieces */
 	synth_map(&w.lane, 1030, LODE_MAP_ANONYMOUS, 66 * MIB, 2 * MIB, 2); /* over the upper one */
-	synth_unmap(&w.lane, 1040, 0, 64 * MIB);                            /* nothing there */
+	synth_unmap(&w.lane, 1040, 0, 64 * MIB);			    /* nothing there */
 	replay(&w);
 	assert_value(&w, 1, LIVE, MIB);
 	assert_value(&w, 1, LIVE_BLOCKS, 1);
@@ -332,7 +334,7 @@ static void a_sampled_block_stands_for_those_not_sampled(void **state)
 static void a_forked_child_does_not_free_its_parents_blocks(void **state)
 {
 	struct world w;
-	struct synth_lane child = { 0 };
+	struct synth_lane child = {0};
 	(void)state;
 	begin(&w, LODE_FILE_PACKED, "");
 	synth_alloc(&w.lane, 1010, 1, 100, 0x1000);
@@ -353,11 +355,11 @@ static void a_forked_child_does_not_free_its_parents_blocks(void **state)
 static void a_child_that_has_ended_holds_no_memory(void **state)
 {
 	struct world w;
-	struct synth_lane child = { 0 };
+	struct synth_lane child = {0};
 	(void)state;
 	begin(&w, LODE_FILE_PACKED, "");
 	for (uint32_t i = 0; i < 3; i++) {
-		uint64_t start = 1100 + 100 * i, pid = 200 + i, exit[] = { pid, 0 };
+		uint64_t start = 1100 + 100 * i, pid = 200 + i, exit[] = {pid, 0};
 		synth_begin(&child, 2 + i, (uint32_t)pid, (int64_t)pid, start);
 		synth_process(&child, start, 1, LODE_BEGIN_FORK, "");
 		synth_alloc(&child, start + 10, 1, 1000, 0x1000);
@@ -471,7 +473,7 @@ static uint64_t random_next(uint64_t *x)
 
 static void play(struct world *w, struct model *m, uint64_t seed)
 {
-	struct synth_lane lanes[LANES] = { 0 };
+	struct synth_lane lanes[LANES] = {0};
 	uint64_t time = 1000, x = seed;
 	for (unsigned i = 0; i < LANES; i++)
 		synth_begin(&lanes[i], 1, 100, 200 + i, time);
@@ -505,7 +507,7 @@ static void any_interleaving_gives_the_models_values(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 30; seed++) {
 		struct world w;
-		struct model m = { 0 };
+		struct model m = {0};
 		begin(&w, seed % 2 ? LODE_FILE_PACKED : LODE_FILE_LOG, "");
 		w.options.split_threads = seed % 3 == 0;
 		play(&w, &m, seed * 7919);

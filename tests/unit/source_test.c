@@ -35,10 +35,11 @@ static int remove_path(void **state)
 }
 
 /* `blocks` lanes of one allocation each; the sequence numbers start after `sequence`. */
-static void write_file(const char *name, enum lode_file_kind kind, unsigned blocks, uint64_t sequence, bool in_order)
+static void write_file(const char *name, enum lode_file_kind kind, unsigned blocks,
+		       uint64_t sequence, bool in_order)
 {
 	struct synth_file f;
-	struct synth_lane l = { 0 };
+	struct synth_lane l = {0};
 	synth_open(&f, name, kind);
 	f.sequence = sequence;
 	for (unsigned i = 0; i < blocks; i++) {
@@ -53,13 +54,14 @@ static void write_file(const char *name, enum lode_file_kind kind, unsigned bloc
 static size_t readable(bool *is_damaged)
 {
 	struct lode_source *s;
-	struct lode_payload_buffer buffer = { 0 };
+	struct lode_payload_buffer buffer = {0};
 	size_t n, good = 0;
 	if (lode_source_open(path, &s))
 		return SIZE_MAX;
 	const struct lode_block *b = lode_source_blocks(s, &n);
 	for (size_t i = 0; i < n; i++)
-		good += b[i].payload == LODE_PAYLOAD_RECORDS && !lode_source_read(s, &b[i], &buffer);
+		good += b[i].payload == LODE_PAYLOAD_RECORDS &&
+			!lode_source_read(s, &b[i], &buffer);
 	*is_damaged = lode_source_is_damaged(s);
 	lode_payload_release(&buffer);
 	lode_source_close(s);
