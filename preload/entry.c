@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "event.h"
+#include "life.h"
 #include "modules.h"
 #include "notice.h"
 #include "os.h"
@@ -209,7 +210,7 @@ static bool begin_main_thread(void)
 	uintptr_t low = 0, high = 0;
 	lode_os_main_stack(&low, &high);
 	t->is_main = true;
-	lode_thread_begin(t, low, high, 0);
+	lode_life_begin(t, low, high, 0);
 	t->busy = 1;
 	return true;
 }
@@ -237,7 +238,7 @@ __attribute__((constructor)) static void start(int argc, char **argv)
 	lode_stream = __atomic_add_fetch(&lode_log->next_stream, 1, __ATOMIC_RELAXED);
 	parse_options(environment(LODE_ENV_OPTIONS));
 	lode_process_init(argc, argv);
-	if (!lode_stacks_init() || !lode_thread_init() || !lode_sample_init())
+	if (!lode_stacks_init() || !lode_life_init() || !lode_sample_init())
 		return;
 	if (lode_config.rate)
 		lode_sampler_init();

@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "lane.h"
 #include "lode/varint.h"
-#include "modules.h"
 #include "segment.h"
 
 static LODE_COLD void lose(uint64_t *counter)
@@ -111,7 +110,7 @@ struct long_record {
 	unsigned id;
 	bool is_timed;
 	uint64_t time;
-	unsigned varint_count, late_count, bytes_count;
+	unsigned varint_count, bytes_count;
 	uint64_t varints[8];
 	struct lode_event_bytes bytes[6];
 };
@@ -195,11 +194,12 @@ void lode_event_unmap(struct lode_thread *t, uintptr_t address, size_t bytes, ui
 		LOSE_EVENT();
 }
 
-void lode_event_module(const struct lode_module *m)
+void lode_event_module(uint32_t id, uint32_t epoch, uintptr_t bias, uintptr_t start, uintptr_t end,
+		       struct lode_event_bytes build_id, const char *path)
 {
 	struct long_record r = {.id = LODE_RECORD_MODULE, .is_timed = true, .time = lode_ticks_release(),
-				.varint_count = 5, .varints = {m->id, m->epoch, m->bias, m->start, m->end},
-				.bytes_count = 2, .bytes = {{m->build_id, m->build_id_bytes}, text(m->path)}};
+				.varint_count = 5, .varints = {id, epoch, bias, start, end},
+				.bytes_count = 2, .bytes = {build_id, text(path)}};
 	put_record_anywhere(&r);
 }
 

@@ -18,7 +18,6 @@
 #include <stdint.h>
 
 struct lode_thread;
-struct lode_module;
 
 /* Time stamps: lode_ticks_release() before the real call, clock.h. */
 
@@ -32,12 +31,13 @@ void lode_event_unmap(struct lode_thread *t, uintptr_t address, size_t bytes, ui
 void lode_event_sample(struct lode_thread *t, uint32_t flags, uint64_t weight_ns, uint32_t stack);
 
 /* Definitions.  Context: any thread; the signal handler too (code only). */
-void lode_event_module(const struct lode_module *m);
-void lode_event_module_gone(uint32_t id);
 struct lode_event_bytes {
 	const void *data;
 	size_t bytes;
 };
+void lode_event_module(uint32_t id, uint32_t epoch, uintptr_t bias, uintptr_t start, uintptr_t end,
+		       struct lode_event_bytes build_id, const char *path);
+void lode_event_module_gone(uint32_t id);
 /* False when it could not be written (does not fit what the thread has claimed): try again later. */
 bool lode_event_code(uint32_t id, uint32_t first_line, uint32_t python_version, struct lode_event_bytes file,
 		     struct lode_event_bytes name, struct lode_event_bytes line_table);

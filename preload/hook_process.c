@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "life.h"
 #include "modules.h"
 #include "os.h"
 #include "process.h"
@@ -56,7 +58,7 @@ static void *run(void *argument)
 	else {
 		/* glibc keeps a thread's descriptor at the upper end of its stack */
 		uintptr_t high = (uintptr_t)pthread_self();
-		lode_thread_begin(s.thread, high - s.stack_bytes, high, (uintptr_t)s.routine);
+		lode_life_begin(s.thread, high - s.stack_bytes, high, (uintptr_t)s.routine);
 	}
 	if ((uintptr_t)lode_self > 1)
 		lode_signals_begin_thread(lode_self, s.creator_blocks);
@@ -70,6 +72,7 @@ LODE_EXPORT int pthread_create(pthread_t *id, const pthread_attr_t *attributes, 
 	if (!t)
 		return lode_real.pthread_create(id, attributes, routine, argument);
 	int r;
+	lode_clock_is_shared = true;
 	struct lode_thread *child = lode_thread_new();
 	if (child) {
 		struct start *s = (struct start *)child->start_room;

@@ -7,13 +7,13 @@
 
 #include "os.h"
 #include "real.h"
-#include "sampler.h"
+#include "prof.h"
 #include "signals_state.h"
 #include "state.h"
 
 static bool is_virtual(void)
 {
-	return lode_gate && lode_gate->is_on && lode_sampler_is_on();
+	return lode_gate && lode_gate->is_on && lode_prof_is_on();
 }
 
 /* ---- dispositions --------------------------------------------------------------------------- */
@@ -186,7 +186,7 @@ static int wait_for(const sigset_t *set, siginfo_t *info, const struct timespec 
 	int r;
 	for (;;) {
 		r = lode_real.sigtimedwait(set, info ? info : &own, timeout);
-		if (r != SIGPROF || !lode_sampler_is_ours(info ? info : &own))
+		if (r != SIGPROF || !lode_prof_is_ours(info ? info : &own))
 			break;
 		if (timeout) {
 			left_until(&end, &left);

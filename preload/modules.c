@@ -19,6 +19,12 @@
 #include <link.h>
 #include <sys/auxv.h>
 
+static void write_module(const struct lode_module *m)
+{
+	lode_event_module(m->id, m->epoch, m->bias, m->start, m->end,
+			  (struct lode_event_bytes){m->build_id, m->build_id_bytes}, m->path);
+}
+
 #define SHARDS 64 /* one bit each in lode_limbo.waiting_for */
 #define GONE_KEPT 64 /* gone modules whose tables wait for the object's return */
 #define PATH_BYTES 4096
@@ -548,7 +554,7 @@ static void publish(struct set *set)
 
 	for (struct known *k = known_modules; k; k = k->next) {
 		if (k->seen_at == refresh_count && !k->is_live)
-			lode_event_module(&k->module);
+			write_module(&k->module);
 		if (k->seen_at != refresh_count && k->is_live)
 			has_gone = true;
 	}
@@ -684,5 +690,5 @@ void lode_modules_fork_child(void)
 	lode_unwind_slow_fork_child();
 	refresh_unlock();
 	for (uint32_t i = 0; i < set->count; i++)
-		lode_event_module(set->modules[i]);
+		write_module(set->modules[i]);
 }

@@ -7,12 +7,14 @@
 
 #include "capture.h"
 #include "event.h"
+#include "life.h"
 #include "mem.h"
 #include "modules.h"
 #include "notice.h"
 #include "os.h"
 #include "python/code.h"
 #include "python/interp.h"
+#include "prof.h"
 #include "sampler.h"
 #include "segment.h"
 #include "signals.h"
@@ -21,6 +23,7 @@
 
 uint32_t lode_stream;
 int lode_pid;
+bool lode_is_filtered;
 
 /* What pthread_atfork comes down to in glibc.  Weak, as everything that musl lacks must be: its loader refuses to start a
  * program whose preloaded library has an unknown symbol (entry.c turns us off there). */
@@ -34,7 +37,6 @@ static uint64_t mask_before_fork;
 static uint32_t stream_before_fork;
 static bool was_on;
 static bool has_ended;
-static bool is_filtered;
 
 static void say_options(void)
 {
@@ -113,7 +115,7 @@ static void begin_child(void)
 	struct lode_thread *t = lode_self;
 	if ((uintptr_t)t > 1) {
 		t->busy = 1;
-		lode_thread_fork_begin(t);
+		lode_life_fork_child(t);
 	}
 	lode_process_begin(LODE_BEGIN_FORK, stream_before_fork);
 }
@@ -127,7 +129,7 @@ static void fork_child(void)
 		begin_child();
 		errno = saved;
 	} else {
-		lode_sampler_give_up();
+		lode_prof_end();
 	}
 	if ((uintptr_t)lode_self > 1)
 		lode_self->busy = 0;
@@ -156,7 +158,7 @@ void lode_process_init(int argc, char **argv)
 
 static bool is_own_process(void)
 {
-	return !is_filtered && (uintptr_t)lode_self > 1 && lode_gate->is_on && lode_os_pid() == lode_pid;
+	return !lode_is_filtered && (uintptr_t)lode_self > 1 && lode_gate->is_on && lode_os_pid() == lode_pid;
 }
 
 void lode_process_before_exec(const char *path)
@@ -182,16 +184,11 @@ void lode_process_before_filter(void)
 {
 	lode_notice(LODE_NOTICE_MISSING, "the program set a system call filter: nothing is recorded from here on");
 	lode_sampler_account_residue(lode_self);
-	lode_thread_stop_timers();
-	lode_sampler_give_up();
+	lode_life_stop_timers();
+	lode_prof_end();
 	lode_segment_stop(0);
-	is_filtered = true;
+	lode_is_filtered = true;
 	lode_gate->is_on = lode_gate->hooks_memory = 0; /* strict mode takes even the time stamp counter away */
-}
-
-bool lode_process_is_filtered(void)
-{
-	return is_filtered;
 }
 
 void lode_process_end(void)
@@ -203,7 +200,7 @@ void lode_process_end(void)
 	has_ended = true;
 	t->busy++;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	lode_thread_account_exit(t);
+	lode_life_account_exit(t);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	t->busy--;
 	errno = saved;

@@ -17,7 +17,6 @@ void lode_process_after_failed_exec(void);
 
 /* A system call filter is about to be set: recording ends here.  Context: busy thread. */
 void lode_process_before_filter(void);
-bool lode_process_is_filtered(void);
 
 /* The last CPU time of the calling thread, once; everything else is in the log already. */
 void lode_process_end(void);

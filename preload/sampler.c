@@ -12,6 +12,7 @@
 #include "event.h"
 #include "modules.h"
 #include "os.h"
+#include "prof.h"
 #include "python/code.h"
 #include "signals.h"
 #include "stacks.h"
@@ -22,19 +23,7 @@ void lode_signal_return(void);
 
 #define KERNEL_SA_RESTORER 0x04000000ul
 
-static const char cookie;
-static bool is_on;
 static const uint64_t all_signals = ~UINT64_C(0);
-
-bool lode_sampler_is_on(void)
-{
-	return is_on;
-}
-
-bool lode_sampler_is_ours(const siginfo_t *info)
-{
-	return info->si_code == SI_TIMER && info->si_value.sival_ptr == (const void *)&cookie;
-}
 
 /* CPU time since the thread's last sample; becomes 0. */
 static uint64_t take_weight(struct lode_thread *t)
@@ -64,7 +53,7 @@ static void take(void *thread, void *context)
 static void handle_ours(void *context)
 {
 	struct lode_thread *t = lode_self;
-	if ((uintptr_t)t <= 1 || !lode_gate->is_on || !is_on)
+	if ((uintptr_t)t <= 1 || !lode_gate->is_on || !lode_prof_is_on())
 		return;
 	if (t->busy) {
 		t->deferred_pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
@@ -80,7 +69,7 @@ static void handle_ours(void *context)
 
 static void handler(int sig, void *info, void *context)
 {
-	if (!lode_sampler_is_ours(info)) {
+	if (!lode_prof_is_ours(info)) {
 		lode_signals_deliver(sig, info, context);
 		return;
 	}
@@ -101,7 +90,7 @@ bool lode_sampler_init(void)
 	if (lode_os_sigaction(SIGPROF, &ours, &before) < 0)
 		return false;
 	lode_signals_adopt(&before);
-	is_on = true;
+	lode_prof_begin();
 	return true;
 }
 
@@ -116,12 +105,12 @@ static uint64_t random_below(struct lode_thread *t, uint64_t n)
 void lode_sampler_start(struct lode_thread *t)
 {
 	t->timer = -1;
-	if (!is_on || !lode_config.rate)
+	if (!lode_prof_is_on() || !lode_config.rate)
 		return;
 	t->cpu_ns = t->cpu_start_ns = lode_os_thread_cpu_ns();
 	uint64_t period = 1000000000u / lode_config.rate;
 	int timer;
-	int r = lode_os_timer_create(t->tid, &cookie, &timer);
+	int r = lode_os_timer_create(t->tid, &lode_prof_cookie, &timer);
 	if (r < 0) {
 		lode_signals_note_no_timer(-r);
 		return;
@@ -148,7 +137,7 @@ void lode_sampler_take_deferred(struct lode_thread *t, void *frame)
 
 void lode_sampler_account_residue(struct lode_thread *t)
 {
-	if (!is_on || !lode_config.rate)
+	if (!lode_prof_is_on() || !lode_config.rate)
 		return;
 	uint64_t weight = take_weight(t);
 	if (weight)
@@ -161,9 +150,4 @@ void lode_sampler_fork_child(struct lode_thread *t)
 	t->timer = -1; /* timers are not inherited */
 	lode_sampler_start(t);
 	t->cpu_ns = t->cpu_start_ns = 0; /* the child's own clock began at the fork */
-}
-
-void lode_sampler_give_up(void)
-{
-	is_on = false;
 }

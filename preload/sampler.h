@@ -6,7 +6,6 @@
 #ifndef LODE_SAMPLER_H
 #define LODE_SAMPLER_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +13,6 @@ struct lode_thread;
 
 /* Installs the handler.  Context: constructor. */
 bool lode_sampler_init(void);
-bool lode_sampler_is_on(void);
 
 /* The calling thread's timer.  Context: the thread, outside signals. */
 void lode_sampler_start(struct lode_thread *t);
@@ -28,11 +26,5 @@ void lode_sampler_account_residue(struct lode_thread *t);
 
 /* The child's clocks start anew.  Context: fork child. */
 void lode_sampler_fork_child(struct lode_thread *t);
-
-/* True for a SIGPROF of ours. */
-bool lode_sampler_is_ours(const siginfo_t *info);
-
-/* For good: a system call filter forbids what we need. */
-void lode_sampler_give_up(void);
 
 #endif

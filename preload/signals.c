@@ -7,7 +7,7 @@
 
 #include "notice.h"
 #include "os.h"
-#include "sampler.h"
+#include "prof.h"
 #include "signals_state.h"
 #include "thread.h"
 
@@ -144,7 +144,7 @@ static void keep_pending(struct lode_thread *t, const siginfo_t *info)
 static void leave_to_kernel(siginfo_t *info, ucontext_t *context)
 {
 	uint64_t wanted[2];
-	lode_sampler_give_up();
+	lode_prof_end();
 	if (lode_os_descriptor_mask(descriptor, wanted) == 0)
 		lode_os_signalfd(descriptor, wanted[0] | PROF_BIT);
 	sigaddset(&context->uc_sigmask, SIGPROF);
@@ -262,7 +262,7 @@ void lode_signals_before_exec(struct lode_thread *t)
 	uint64_t prof = PROF_BIT;
 	/* timers of ours and their pending signals end at exec by themselves; what is inherited is an ignored signal and
 	 * the mask */
-	if (lode_sampler_is_on() && (uintptr_t)a.handler == (uintptr_t)SIG_IGN) {
+	if (lode_prof_is_on() && (uintptr_t)a.handler == (uintptr_t)SIG_IGN) {
 		lode_os_sigaction(SIGPROF, NULL, &handler_before_exec);
 		lode_os_sigaction(SIGPROF, &a, NULL);
 	}
@@ -276,7 +276,7 @@ void lode_signals_after_failed_exec(struct lode_thread *t)
 	if (handler_before_exec.handler)
 		lode_os_sigaction(SIGPROF, &handler_before_exec, NULL);
 	handler_before_exec.handler = NULL;
-	if (t->blocks_prof && lode_sampler_is_on())
+	if (t->blocks_prof && lode_prof_is_on())
 		lode_os_sigmask(SIG_UNBLOCK, &prof, NULL);
 }
 

@@ -32,6 +32,7 @@ extern struct lode_gate *lode_gate;
 
 extern uint32_t lode_stream;
 extern int lode_pid;
+extern bool lode_is_filtered; /* a system call filter is in force: recording has ended */
 
 /* True when pc lies in this library: such frames are not the program's. */
 bool lode_is_own_code(uintptr_t pc);

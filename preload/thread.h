@@ -91,28 +91,28 @@ extern _Thread_local struct lode_thread *lode_self __attribute__((tls_model("ini
 /* Context: constructor. */
 bool lode_thread_init(void);
 
-/* A struct for a thread about to start; NULL when memory is out.  Context: outside signals. */
+/* A struct for a thread about to start, from the pool (with an open segment, maybe); NULL when memory is out.
+ * Context: outside signals. */
 struct lode_thread *lode_thread_new(void);
 void lode_thread_free(struct lode_thread *t);
-/* Makes t the calling thread's: stack bounds, lane, timer.  high 0: bounds unknown. */
-void lode_thread_begin(struct lode_thread *t, uintptr_t low, uintptr_t high, uintptr_t start_routine);
-/* Accounts the residue, deletes the timer, gives the struct back. */
-void lode_thread_end(void);
-/* Name, residue and end record of the thread, which lives on (exit, exec).  Context: busy. */
-void lode_thread_account_exit(struct lode_thread *t);
-/* The first hook of a thread that nobody announced; or a retired one's late call: then the shared struct, locked.
- * NULL: pass through. */
-struct lode_thread *lode_thread_enter_slow(void);
-void lode_thread_leave_slow(struct lode_thread *t, void *frame);
 
-/* Every thread's timer, for good.  Context: busy thread. */
-void lode_thread_stop_timers(void);
+/* The struct of those that have none any more, locked until left. */
+struct lode_thread *lode_thread_take_orphans(void);
+void lode_thread_leave_orphans(void);
+bool lode_thread_is_orphans(const struct lode_thread *t);
+
+/* Context: a busy thread. */
+void lode_thread_each(void (*visit)(struct lode_thread *t));
 
 /* The child keeps only the calling thread; segments stay the parent's. */
 void lode_thread_fork_child(void);
-void lode_thread_fork_begin(struct lode_thread *t); /* its lane and timer in the new stream */
 void lode_thread_lock_all(void); /* fork: around it */
 void lode_thread_unlock_all(void);
+
+/* life.c: the first hook of a thread that nobody announced; or a retired one's late call: then the shared struct,
+ * locked.  NULL: pass through. */
+struct lode_thread *lode_thread_enter_slow(void);
+void lode_thread_leave_slow(struct lode_thread *t, void *frame);
 
 /* Enters the agent: NULL when the hook must pass through (off, or already inside).
  * Cost: two loads and a store. */

@@ -124,37 +124,50 @@ static bool members_match(const struct lode_python_layout *layout, uintptr_t mem
 	return seen == (layout->code_qualname ? 5 : 4);
 }
 
-/* Takes what the interpreter says of itself for what the row has; false if that cannot be used. */
+/* Where the runtime and the interpreter state have what they have changes within a minor version: the interpreter says
+ * it.  All else must be as the row has it, or the positions are not those of this version: alphas have others. */
 static bool apply_debug_offsets(struct lode_interp *interp, const struct lode_python_debug *debug)
 {
 	struct lode_python_layout *layout = &interp->layout;
-	uintptr_t at = interp->runtime;
+	uintptr_t at = interp->runtime, collecting;
+	const struct {
+		uint16_t position, offset;
+	} expected[] = {
+		{debug->thread_interp, layout->thread_interp},
+		{debug->thread_frame, layout->thread_frame},
+		{debug->thread_base_frame, layout->thread_base_frame},
+		{debug->thread_id, layout->thread_id},
+		{debug->thread_chunk, layout->thread_chunk},
+		{debug->thread_gil, layout->thread_gil},
+		{debug->frame_back, layout->frame_back},
+		{debug->frame_code, layout->frame_code},
+		{debug->frame_instr, layout->frame_instr},
+		{debug->frame_owner, layout->frame_owner},
+		{debug->code_file, layout->code_file},
+		{debug->code_name, layout->code_name},
+		{debug->code_qualname, layout->code_qualname},
+		{debug->code_lines, layout->code_lines},
+		{debug->code_first_line, layout->code_first_line},
+		{debug->code_instructions, layout->code_instructions},
+		{debug->unicode_state, layout->unicode_state},
+		{debug->unicode_length, layout->unicode_length},
+		{debug->unicode_ascii_bytes, layout->unicode_ascii_bytes},
+	};
 
 	if (__builtin_memcmp((const void *)at, LODE_PYTHON_DEBUG_COOKIE, 8) != 0 ||
 	    lode_word(at, LODE_PYTHON_DEBUG_VERSION) != interp->hexversion)
 		return false;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		if (expected[i].position && lode_word(at, expected[i].position) != expected[i].offset)
+			return false;
+	collecting = lode_word(at, debug->gc_collecting);
+	if (collecting >= lode_word(at, debug->gc_collecting - 8u)) /* gc.size */
+		return false;
 	layout->runtime_finalizing = (uint32_t)lode_word(at, debug->runtime_finalizing);
 	layout->runtime_interpreters = (uint32_t)lode_word(at, debug->runtime_interpreters);
 	layout->interp_next = (uint32_t)lode_word(at, debug->interp_next);
-	layout->interp_collecting = (uint32_t)(lode_word(at, debug->interp_gc) + lode_word(at, debug->gc_collecting));
-	layout->thread_interp = (uint16_t)lode_word(at, debug->thread_interp);
-	layout->thread_frame = (uint16_t)lode_word(at, debug->thread_frame);
-	layout->thread_id = (uint16_t)lode_word(at, debug->thread_id);
-	layout->thread_chunk = (uint16_t)lode_word(at, debug->thread_chunk);
-	layout->frame_back = (uint16_t)lode_word(at, debug->frame_back);
-	layout->frame_code = (uint16_t)lode_word(at, debug->frame_code);
-	layout->frame_instr = (uint16_t)lode_word(at, debug->frame_instr);
-	layout->frame_owner = (uint16_t)lode_word(at, debug->frame_owner);
-	layout->code_file = (uint16_t)lode_word(at, debug->code_file);
-	layout->code_name = (uint16_t)lode_word(at, debug->code_name);
-	layout->code_qualname = (uint16_t)lode_word(at, debug->code_qualname);
-	layout->code_lines = (uint16_t)lode_word(at, debug->code_lines);
-	layout->code_first_line = (uint16_t)lode_word(at, debug->code_first_line);
-	layout->code_instructions = (uint16_t)lode_word(at, debug->code_instructions);
-	layout->unicode_state = (uint16_t)lode_word(at, debug->unicode_state);
-	layout->unicode_length = (uint16_t)lode_word(at, debug->unicode_length);
-	layout->unicode_ascii_bytes = (uint16_t)lode_word(at, debug->unicode_ascii_bytes);
-	return layout->frame_owner < layout->frame_bytes && layout->frame_instr + 8u <= layout->frame_bytes;
+	layout->interp_collecting = (uint32_t)(lode_word(at, debug->interp_gc) + collecting);
+	return true;
 }
 
 static bool is_laid_out(struct lode_interp *interp)

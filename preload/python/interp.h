@@ -23,7 +23,7 @@ bool lode_interp_is_known(void);
 struct lode_interp {
 	bool is_known;
 	uint32_t hexversion;
-	struct lode_python_layout layout; /* the row, corrected by the interpreter's own debug offsets */
+	struct lode_python_layout layout; /* the row, and what the debug offsets say beside it */
 	uintptr_t runtime;                /* &_PyRuntime */
 	uintptr_t code_type, unicode_type, bytes_type;
 	uintptr_t image_start, image_end;

@@ -1,4 +1,4 @@
-/* The rows.  To add a version: a row here, a row of debug positions, and a run of tests/python/layouts.py. */
+/* The rows.  To add a version: a row here, a row of debug positions, and a run of tests/python/run.sh. */
 #include "python/layouts.h"
 
 #define TO_3_10                                                                                      \
@@ -12,6 +12,16 @@
 	.thread_interp = 16, .frame_instr = 56, .code_file = 112, .code_name = 120,                  \
 	.code_qualname = 128, .code_lines = 136, .unicode_length = 16, .unicode_state = 32,          \
 	.bytes_size = 16, .bytes_value = 32
+
+/* _PyRuntime and the interpreter state change within these versions (interpreters.head is at 800 in 3.14.0, at 808 in
+ * 3.14.10): their debug offsets say what is 0 here. */
+#define FROM_3_14                                                                                    \
+	FROM_3_11, .chain = LODE_CHAIN_DIRECT, .thread_frame = 72,                                   \
+	.thread_gil = 36, .thread_gil_mask = UINT16_MAX /* int holds_gil */,                         \
+	.frame_code = 0, .frame_back = 8, .frame_owner = 74, .frame_bytes = 80, .owner_shim = 3,     \
+	.frame_code_tag = 3 /* a _PyStackRef: pycore_stackref.h */,                                  \
+	.code_first_line = 68, .code_instructions = 208, .code_first_traceable = 192,                \
+	.code_basicsize = 208, .unicode_ascii_bytes = 40, .unicode_compact_bytes = 56
 
 static const struct lode_python_layout layouts[] = {
 	{
@@ -73,17 +83,15 @@ static const struct lode_python_layout layouts[] = {
 		.interp_next = 7264, .interp_collecting = 7600,
 	},
 	{
-		FROM_3_11, /* from bindings of the 3.14.0 headers; the debug offsets below have the last word */
-		.minor = 14, .chain = LODE_CHAIN_DIRECT,
-		.thread_frame = 72, .thread_id = 152, .thread_chunk = 232,
-		.thread_gil = 36, .thread_gil_mask = UINT16_MAX /* int holds_gil */,
-		.frame_code = 0, .frame_back = 8, .frame_owner = 74, .frame_bytes = 80, .owner_shim = 3,
-		.frame_code_tag = 3 /* a _PyStackRef: pycore_stackref.h */,
-		.code_first_line = 68, .code_instructions = 208, .code_first_traceable = 192,
-		.code_basicsize = 208,
-		.unicode_ascii_bytes = 40, .unicode_compact_bytes = 56,
-		.runtime_interpreters = 800, .runtime_finalizing = 784,
-		.interp_next = 7272,
+		FROM_3_14,
+		.minor = 14,
+		.thread_id = 152, .thread_chunk = 232,
+		.runtime_key = 2336, /* of 3.14.10, moved before; what is read there is verified (walk.c) */
+	},
+	{
+		FROM_3_14,
+		.minor = 15,
+		.thread_id = 176, .thread_chunk = 256, .thread_base_frame = 80,
 	},
 };
 
@@ -107,6 +115,17 @@ static const struct lode_python_debug debugs[] = {
 		.code_file = 320, .code_name = 328, .code_qualname = 336, .code_lines = 344,
 		.code_first_line = 352, .code_instructions = 384,
 		.unicode_state = 624, .unicode_length = 632, .unicode_ascii_bytes = 640,
+	},
+	{
+		.minor = 15,
+		.runtime_finalizing = 32, .runtime_interpreters = 40,
+		.interp_next = 64, .interp_gc = 88, .gc_collecting = 760,
+		.thread_interp = 200, .thread_frame = 208, .thread_base_frame = 216, .thread_id = 240,
+		.thread_chunk = 256, .thread_gil = 272,
+		.frame_back = 320, .frame_code = 328, .frame_instr = 336, .frame_owner = 352,
+		.code_file = 384, .code_name = 392, .code_qualname = 400, .code_lines = 408,
+		.code_first_line = 416, .code_instructions = 448,
+		.unicode_state = 720, .unicode_length = 728, .unicode_ascii_bytes = 736,
 	},
 };
 

@@ -1,6 +1,6 @@
 /* Where CPython keeps what the walk reads: one row per minor version, offsets in bytes on a 64-bit machine.
  *
- * The rows were taken from the headers of each version and are compared with them by tests/python/layouts.py; the
+ * The rows were taken from the headers of each version and are compared with them by tests/python/layouts_check.c; the
  * running interpreter is compared with its row before anything is read (interp.c).  A struct keeps its layout within
  * a minor version (CPython, Doc/howto/remote_debugging.rst).  Free-threaded builds have other layouts: refused. */
 #ifndef LODE_PYTHON_LAYOUTS_H
@@ -22,6 +22,7 @@ struct lode_python_layout {
 
 	/* PyThreadState.  frame: first frame, or the cframe. */
 	uint16_t thread_interp, thread_frame, thread_id, thread_root_cframe, thread_chunk;
+	uint16_t thread_base_frame; /* from 3.15: the frame, no code, that every chain ends in; 0: none */
 	uint16_t thread_gil;   /* a 32-bit word that tells by thread_gil_mask whether the thread holds the GIL; */
 	uint16_t thread_gil_mask; /* 0: compare with the runtime's current thread state */
 
@@ -57,6 +58,7 @@ struct lode_python_debug {
 	uint16_t runtime_finalizing, runtime_interpreters;
 	uint16_t interp_next, interp_gc, gc_collecting;
 	uint16_t thread_interp, thread_frame, thread_id, thread_chunk;
+	uint16_t thread_base_frame, thread_gil; /* 0: not told */
 	uint16_t frame_back, frame_code, frame_instr, frame_owner;
 	uint16_t code_file, code_name, code_qualname, code_lines, code_first_line, code_instructions;
 	uint16_t unicode_state, unicode_length, unicode_ascii_bytes;

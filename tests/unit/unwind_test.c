@@ -44,7 +44,12 @@ void *lode_mem_alloc(size_t bytes) { return malloc(bytes); }
 void *lode_mem_alloc_zeroed(size_t bytes) { return calloc(1, bytes); }
 void *lode_mem_realloc(void *p, size_t bytes) { return realloc(p, bytes); }
 void lode_mem_free(void *p) { free(p); }
-void lode_event_module(const struct lode_module *m) { (void)m; __atomic_fetch_add(&modules_written, 1, __ATOMIC_RELAXED); }
+void lode_event_module(uint32_t id, uint32_t epoch, uintptr_t bias, uintptr_t start, uintptr_t end,
+		       struct lode_event_bytes build_id, const char *path)
+{
+	(void)id, (void)epoch, (void)bias, (void)start, (void)end, (void)build_id, (void)path;
+	__atomic_fetch_add(&modules_written, 1, __ATOMIC_RELAXED);
+}
 void lode_event_module_gone(uint32_t id) { (void)id; __atomic_fetch_add(&modules_gone, 1, __ATOMIC_RELAXED); }
 void lode_notice(enum lode_severity severity, const char *format, ...) { (void)severity; (void)format; }
 ssize_t lode_os_readlink(const char *path, char *buf, size_t n) { return readlink(path, buf, n); }
