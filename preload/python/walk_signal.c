@@ -217,10 +217,12 @@ static bool walk_cframes(struct reader *r)
 
 static bool walk_direct(struct reader *r)
 {
-	uintptr_t frame = lode_word(r->w->state, r->layout->thread_frame);
+	uintptr_t frame = lode_word(r->w->state, r->layout->thread_frame), base = 0;
 	bool is_full = false;
 
-	while (frame && !is_full)
+	if (r->layout->thread_base_frame)
+		base = lode_word(r->w->state, r->layout->thread_base_frame);
+	while (frame && frame != base && !is_full)
 		if (!walk_loop(r, &frame, 0, &is_full))
 			return false;
 	return true;

@@ -1,5 +1,5 @@
 /* Compiled once for each installed CPython, against its own headers: is every offset of preload/python/layouts.c what
- * the compiler says?  Run by layouts.py. */
+ * the compiler says?  Run by run.sh. */
 #define Py_BUILD_CORE 1
 #include <Python.h>
 #include <stddef.h>
@@ -69,6 +69,9 @@ static void threads(void)
 #else
 	AT(thread_frame, PyThreadState, current_frame);
 	AT(thread_chunk, PyThreadState, datastack_chunk);
+#endif
+#if PY_VERSION_HEX >= 0x030f0000
+	AT(thread_base_frame, PyThreadState, base_frame);
 #endif
 #if PY_VERSION_HEX >= 0x030b0000
 	same("chunk.previous", 0, offsetof(_PyStackChunk, previous));
@@ -146,11 +149,13 @@ static void runtime(void)
 {
 #if PY_VERSION_HEX < 0x03090000
 	AT(runtime_finalizing, _PyRuntimeState, finalizing);
-#else
+#elif PY_VERSION_HEX < 0x030e0000
 	AT(runtime_finalizing, _PyRuntimeState, _finalizing);
 #endif
+#if PY_VERSION_HEX < 0x030e0000
 	AT(runtime_interpreters, _PyRuntimeState, interpreters.head);
 	AT(interp_next, PyInterpreterState, next);
+#endif
 #if PY_VERSION_HEX < 0x030c0000
 	AT(runtime_current, _PyRuntimeState, gilstate.tstate_current);
 	AT(runtime_key, _PyRuntimeState, gilstate.autoTSSkey);
@@ -176,10 +181,16 @@ static void debug_offsets(void)
 	DEBUG(interp_next, interpreter_state.next);
 	DEBUG(interp_gc, interpreter_state.gc);
 	DEBUG(gc_collecting, gc.collecting);
+	same("debug gc.size", debug->gc_collecting - 8, offsetof(struct _Py_DebugOffsets, gc.size));
+	same("gc.collecting is a word's start", offsetof(PyInterpreterState, gc.collecting) % 8, 0);
 	DEBUG(thread_interp, thread_state.interp);
 	DEBUG(thread_frame, thread_state.current_frame);
 	DEBUG(thread_id, thread_state.thread_id);
 	DEBUG(thread_chunk, thread_state.datastack_chunk);
+#if PY_VERSION_HEX >= 0x030f0000
+	DEBUG(thread_base_frame, thread_state.base_frame);
+	DEBUG(thread_gil, thread_state.holds_gil);
+#endif
 	DEBUG(frame_back, interpreter_frame.previous);
 	DEBUG(frame_code, interpreter_frame.executable);
 	DEBUG(frame_instr, interpreter_frame.instr_ptr);
