@@ -229,7 +229,8 @@ static uint32_t walk(struct lode_thread *t, struct lode_unwind *u, struct lode_p
 
 static LODE_COLD uint32_t capture_slow(struct lode_thread *t, uint32_t hash, const struct replay *now)
 {
-	if (unlikely(lode_modules_refresh_wanted() || lode_stacks_wants_room()))
+	/* with Python on the stack: its allocators want a look (python/alloc.h) */
+	if (now->python_state || lode_modules_refresh_wanted() || lode_stacks_wants_room())
 		t->attention |= LODE_ATTENTION_PREPARE;
 	struct lode_unwind u = {.pc = now->pc, .sp = now->sp, .bp = now->bp, .slots = t->native_slots,
 				.slot_capacity = LODE_NATIVE_SLOTS};

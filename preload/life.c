@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "modules.h"
 #include "os.h"
+#include "python/alloc.h"
 #include "python/code.h"
 #include "python/interp.h"
 #include "sample.h"
@@ -140,6 +141,7 @@ static void prepare(struct lode_thread *t)
 		lode_modules_refresh();
 		lode_interp_look();
 	}
+	lode_python_alloc_check();
 }
 
 LODE_COLD void lode_thread_leave_slow(struct lode_thread *t, void *frame)

@@ -12,6 +12,7 @@
 #include "modules.h"
 #include "notice.h"
 #include "os.h"
+#include "python/alloc.h"
 #include "python/code.h"
 #include "python/interp.h"
 #include "prof.h"
@@ -71,6 +72,8 @@ void lode_process_begin(uint32_t begin, uint32_t parent_stream)
 	if (begin == LODE_BEGIN_FORK && lode_interp_is_known())
 		lode_event_python(lode_interp.hexversion, "inherited");
 	lode_interp_look();
+	if (begin != LODE_BEGIN_FORK) /* inherited */
+		lode_python_alloc_check();
 	lode_gate->hooks_memory = lode_config.memory != LODE_MEMORY_OFF;
 	lode_gate->is_on = 1;
 }

@@ -237,6 +237,10 @@ static void fill(struct lode_interp *interp, const struct search *search)
 		.image_end = image->end,
 		.own_state = (void *(*)(void))lode_image_symbol(image, "PyGILState_GetThisThreadState", NULL),
 		.current_state = (void *(*)(void))lode_image_symbol(image, "_PyThreadState_UncheckedGet", NULL),
+		.get_allocator = lode_image_symbol(image, "PyMem_GetAllocator", NULL),
+		.set_allocator = lode_image_symbol(image, "PyMem_SetAllocator", NULL),
+		.get_arenas = lode_image_symbol(image, "PyObject_GetArenaAllocator", NULL),
+		.set_arenas = lode_image_symbol(image, "PyObject_SetArenaAllocator", NULL),
 	};
 }
 

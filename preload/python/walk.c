@@ -104,8 +104,9 @@ static inline void slot(struct lode_python_walk *w, uintptr_t object, uint32_t o
 	};
 }
 
-static bool holds_gil(const struct lode_interp *interp, uintptr_t state)
+bool lode_python_holds_gil(uintptr_t state)
 {
+	const struct lode_interp *interp = &lode_interp;
 	const struct lode_python_layout *layout = &interp->layout;
 
 	if (!layout->thread_gil_mask)
@@ -120,7 +121,7 @@ static void note_lock_and_collector(const struct lode_interp *interp, struct lod
 	uintptr_t object = interp->runtime;
 	uint32_t offset = layout->runtime_collecting;
 
-	if (holds_gil(interp, w->state))
+	if (lode_python_holds_gil(w->state))
 		w->flags |= LODE_PYTHON_GIL;
 	if (!offset) {
 		object = lode_word(w->state, layout->thread_interp);

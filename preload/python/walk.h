@@ -43,6 +43,9 @@ struct lode_python_walk {
  * Context: any thread, any signal. */
 uintptr_t lode_python_state(void);
 
+/* True if the thread with this state, as lode_python_state() gave it, holds the GIL.  Context: any. */
+bool lode_python_holds_gil(uintptr_t state);
+
 /* The address and word that identify the innermost position cheaply (frame and instruction), for a cache key;
  * false if there is no frame.  Context: hooks (not signals). */
 bool lode_python_top(uintptr_t state, uintptr_t *frame, uintptr_t *instruction);
