@@ -30,11 +30,16 @@ struct replay {
 
 /* ---- replay --------------------------------------------------------------------------------- */
 
+/* One innermost position is reached by several ways (an allocation in a parser: for a key, a value, a list), so each
+ * hash has a few entries, the youngest first. */
+#define WAYS 8u
+
+/* The first of its entries. */
 static inline uint32_t replay_hash(uintptr_t sp, uintptr_t pc, uintptr_t frame, uintptr_t instruction)
 {
 	uint64_t h = (sp ^ pc << 20) * 0x9e3779b97f4a7c15u;
 	h = (h ^ frame ^ instruction << 16) * 0xbf58476d1ce4e5b9u;
-	return (uint32_t)(h >> 40) % LODE_REPLAY_INDEX;
+	return (uint32_t)(h >> 40) % LODE_REPLAY_INDEX & ~(WAYS - 1);
 }
 
 static inline bool slots_hold(const struct lode_slot *s, uint32_t n)
@@ -79,6 +84,8 @@ static void replay_remember(struct lode_thread *t, uint32_t hash, const struct r
 		r->slots[i] = t->native_slots[i];
 	for (uint32_t i = 0; i < w->slot_count; i++)
 		r->slots[u->slot_count + i] = t->python_slots[i];
+	for (uint32_t way = WAYS - 1; way > 0; way--)
+		t->replay_index[hash + way] = t->replay_index[hash + way - 1];
 	t->replay_index[hash] = t->replay_used + 1;
 	t->replay_used += (uint32_t)((bytes + 15) & ~(size_t)15);
 }
@@ -254,8 +261,10 @@ uint32_t lode_capture_hook(struct lode_thread *t, const void *frame)
 	now.epoch = lode_modules_epoch();
 	now.code_generation = lode_code_generation();
 	uint32_t hash = replay_hash(now.sp, now.pc, now.python_frame, now.python_instruction);
-	uint32_t at = t->replay_index[hash];
-	if (likely(at)) {
+	for (uint32_t way = 0; way < WAYS; way++) {
+		uint32_t at = t->replay_index[hash + way];
+		if (!at)
+			break;
 		const struct replay *r = (const struct replay *)(t->replay + at - 1);
 		if (likely(replay_holds(r, &now)))
 			return r->stack;
