@@ -19,10 +19,14 @@ bool lode_sample_init(void);
 void lode_sample_next(struct lode_thread *t);
 
 /* Counts `bytes` down; true when the allocation must be looked at.  Cost: a subtraction.
- * An absurd size, which no allocator grants, counts as a hit. */
+ * An absurd size, which no allocator grants, counts as a hit and changes nothing. */
 static inline bool lode_sample_is_due(struct lode_thread *t, size_t bytes)
 {
-	return __builtin_sub_overflow(t->bytes_left, (int64_t)bytes, &t->bytes_left) || t->bytes_left <= 0;
+	int64_t left;
+	if (__builtin_expect(bytes > INT64_MAX || __builtin_sub_overflow(t->bytes_left, (int64_t)bytes, &left), 0))
+		return true;
+	t->bytes_left = left;
+	return left <= 0;
 }
 
 /* The sampled live blocks.  remember: false when the table is full, then the sample is not taken. */
