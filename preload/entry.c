@@ -248,6 +248,9 @@ __attribute__((constructor)) static void start(int argc, char **argv)
 	if (!lode_config.children)
 		keep_to_ourselves();
 	lode_process_begin(LODE_BEGIN_START, 0);
+	const char *unseen = lode_config.memory != LODE_MEMORY_OFF ? lode_real_unseen_new() : NULL;
+	if (unseen)
+		lode_notice(LODE_NOTICE_MISSING, "operator new and delete of %s do not go through malloc: not seen", unseen);
 	if (unknown_option)
 		lode_notice(LODE_NOTICE_INFO, "LODE_OPTIONS: not known: %s", unknown_option);
 	lode_self->busy = 0;

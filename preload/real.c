@@ -133,3 +133,13 @@ void lode_real_resolve(void)
 	if (unlikely(!is_done && !is_resolving))
 		resolve();
 }
+
+const char *lode_real_unseen_new(void)
+{
+	Dl_info of_malloc, of_new;
+	void *operator_new = dlsym(RTLD_NEXT, "_Znwm");
+	dlerror();
+	if (!operator_new || !dladdr(operator_new, &of_new) || !dladdr((void *)lode_real.malloc, &of_malloc))
+		return NULL;
+	return of_new.dli_fbase == of_malloc.dli_fbase ? of_new.dli_fname : NULL;
+}

@@ -67,4 +67,8 @@ void lode_real_resolve(void);
 
 bool lode_real_is_boot_block(const void *p);
 
+/* The library whose operator new allocates without passing through malloc (it brings both), NULL: none.  What such a
+ * library serves by new and delete is not seen.  Context: constructor. */
+const char *lode_real_unseen_new(void);
+
 #endif
