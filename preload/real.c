@@ -107,15 +107,14 @@ static void resolve_allocator(void)
 	lode_real = found;
 }
 
+#define RESOLVE(member, symbol, type, parameters) \
+	if (!lode_real.member)                    \
+		lode_real.member = (type(*) parameters)dlsym(RTLD_NEXT, symbol);
+
 static void resolve_rest(void)
 {
-	struct lode_real found;
-#define X(member, symbol, type, parameters) found.member = (type(*) parameters)dlsym(RTLD_NEXT, symbol);
-	LODE_REAL_LIST(X)
-#undef X
-	found.free = lode_real.free;
-	found.realloc = lode_real.realloc;
-	lode_real = found;
+	LODE_REAL_REQUIRED(RESOLVE)
+	LODE_REAL_OPTIONAL(RESOLVE)
 	dlerror(); /* names that this C library lacks: the program must not meet the message */
 }
 

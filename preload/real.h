@@ -13,47 +13,51 @@
 typedef void (*lode_signal_handler)(int);
 
 /* X(member, symbol, return type, parameters) */
-#define LODE_REAL_LIST(X)                                                                                 \
-	X(malloc, "malloc", void *, (size_t))                                                             \
-	X(free, "free", void, (void *))                                                                   \
-	X(calloc, "calloc", void *, (size_t, size_t))                                                     \
-	X(realloc, "realloc", void *, (void *, size_t))                                                   \
-	X(reallocarray, "reallocarray", void *, (void *, size_t, size_t))                                 \
-	X(posix_memalign, "posix_memalign", int, (void **, size_t, size_t))                               \
-	X(aligned_alloc, "aligned_alloc", void *, (size_t, size_t))                                       \
-	X(memalign, "memalign", void *, (size_t, size_t))                                                 \
-	X(valloc, "valloc", void *, (size_t))                                                             \
-	X(pvalloc, "pvalloc", void *, (size_t))                                                           \
-	X(cfree, "cfree", void, (void *))                                                                 \
-	X(free_sized, "free_sized", void, (void *, size_t))                                               \
-	X(free_aligned_sized, "free_aligned_sized", void, (void *, size_t, size_t))                       \
-	X(malloc_usable_size, "malloc_usable_size", size_t, (void *))                                     \
-	X(mallocx, "mallocx", void *, (size_t, int))                                                      \
-	X(rallocx, "rallocx", void *, (void *, size_t, int))                                              \
-	X(xallocx, "xallocx", size_t, (void *, size_t, size_t, int))                                      \
-	X(dallocx, "dallocx", void, (void *, int))                                                        \
-	X(sdallocx, "sdallocx", void, (void *, size_t, int))                                              \
-	X(mmap, "mmap", void *, (void *, size_t, int, int, int, off_t))                                   \
-	X(munmap, "munmap", int, (void *, size_t))                                                        \
-	X(mremap, "mremap", void *, (void *, size_t, size_t, int, void *))                                \
-	X(brk, "brk", int, (void *))                                                                      \
-	X(sbrk, "sbrk", void *, (intptr_t))                                                               \
-	X(pthread_create, "pthread_create", int,                                                          \
-	  (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                               \
-	X(dlopen, "dlopen", void *, (const char *, int))                                                  \
-	X(dlclose, "dlclose", int, (void *))                                                              \
-	X(execve, "execve", int, (const char *, char *const[], char *const[]))                            \
-	X(execvpe, "execvpe", int, (const char *, char *const[], char *const[]))                          \
-	X(fexecve, "fexecve", int, (int, char *const[], char *const[]))                                   \
-	X(exit_now, "_exit", void, (int))                                                                 \
-	X(sigaction, "sigaction", int, (int, const struct sigaction *, struct sigaction *))               \
-	X(signal, "signal", lode_signal_handler, (int, lode_signal_handler))                              \
-	X(pthread_sigmask, "pthread_sigmask", int, (int, const sigset_t *, sigset_t *))                   \
-	X(sigtimedwait, "sigtimedwait", int, (const sigset_t *, siginfo_t *, const struct timespec *))    \
-	X(signalfd, "signalfd", int, (int, const sigset_t *, int))                                        \
-	X(sigpending, "sigpending", int, (sigset_t *))                                                    \
-	X(prctl, "prctl", int, (int, unsigned long, unsigned long, unsigned long, unsigned long))         \
+/* Two lists: a name that is missing makes the loader allocate, which may need any of the first list. */
+#define LODE_REAL_REQUIRED(X) \
+	X(malloc, "malloc", void *, (size_t)) \
+	X(free, "free", void, (void *)) \
+	X(calloc, "calloc", void *, (size_t, size_t)) \
+	X(realloc, "realloc", void *, (void *, size_t)) \
+	X(reallocarray, "reallocarray", void *, (void *, size_t, size_t)) \
+	X(posix_memalign, "posix_memalign", int, (void **, size_t, size_t)) \
+	X(aligned_alloc, "aligned_alloc", void *, (size_t, size_t)) \
+	X(memalign, "memalign", void *, (size_t, size_t)) \
+	X(valloc, "valloc", void *, (size_t)) \
+	X(pvalloc, "pvalloc", void *, (size_t)) \
+	X(malloc_usable_size, "malloc_usable_size", size_t, (void *)) \
+	X(mmap, "mmap", void *, (void *, size_t, int, int, int, off_t)) \
+	X(munmap, "munmap", int, (void *, size_t)) \
+	X(mremap, "mremap", void *, (void *, size_t, size_t, int, void *)) \
+	X(brk, "brk", int, (void *)) \
+	X(sbrk, "sbrk", void *, (intptr_t)) \
+	X(pthread_create, "pthread_create", int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)) \
+	X(dlopen, "dlopen", void *, (const char *, int)) \
+	X(dlclose, "dlclose", int, (void *)) \
+	X(execve, "execve", int, (const char *, char *const[], char *const[])) \
+	X(execvpe, "execvpe", int, (const char *, char *const[], char *const[])) \
+	X(fexecve, "fexecve", int, (int, char *const[], char *const[])) \
+	X(exit_now, "_exit", void, (int)) \
+	X(sigaction, "sigaction", int, (int, const struct sigaction *, struct sigaction *)) \
+	X(signal, "signal", lode_signal_handler, (int, lode_signal_handler)) \
+	X(pthread_sigmask, "pthread_sigmask", int, (int, const sigset_t *, sigset_t *)) \
+	X(sigtimedwait, "sigtimedwait", int, (const sigset_t *, siginfo_t *, const struct timespec *)) \
+	X(signalfd, "signalfd", int, (int, const sigset_t *, int)) \
+	X(sigpending, "sigpending", int, (sigset_t *)) \
+	X(prctl, "prctl", int, (int, unsigned long, unsigned long, unsigned long, unsigned long)) \
 	X(syscall, "syscall", long, (long, long, long, long, long, long, long))
+
+#define LODE_REAL_OPTIONAL(X) \
+	X(cfree, "cfree", void, (void *)) \
+	X(free_sized, "free_sized", void, (void *, size_t)) \
+	X(free_aligned_sized, "free_aligned_sized", void, (void *, size_t, size_t)) \
+	X(mallocx, "mallocx", void *, (size_t, int)) \
+	X(rallocx, "rallocx", void *, (void *, size_t, int)) \
+	X(xallocx, "xallocx", size_t, (void *, size_t, size_t, int)) \
+	X(dallocx, "dallocx", void, (void *, int)) \
+	X(sdallocx, "sdallocx", void, (void *, size_t, int))
+
+#define LODE_REAL_LIST(X) LODE_REAL_REQUIRED(X) LODE_REAL_OPTIONAL(X)
 
 struct lode_real {
 #define X(member, symbol, type, parameters) type(*member) parameters;
