@@ -20,7 +20,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -30,6 +29,7 @@
 
 #include "lib/error.h"
 #include "lib/path.h"
+#include "lib/zip.h"
 #include "plt.h"
 #include "symindex.h"
 
@@ -170,7 +170,7 @@ static int is_debug_of(const struct image *debug, const struct image *file, GElf
 
 	if (n > 0)
 		return image_has_build_id(debug, id, (size_t)n);
-	return crc32_z(0, debug->map, debug->bytes) == crc; /* the polynomial is the same */
+	return lode_crc32(0, debug->map, debug->bytes) == crc; /* the polynomial is the same */
 }
 
 static int open_by_debuglink(struct lode_dwarf *d)

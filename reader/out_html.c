@@ -8,13 +8,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "flame_tree.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 #include "lib/intern.h"
 #include "lib/json.h"
+#include "lib/zip.h"
 #include "out.h"
 #include "view.h"
 
@@ -39,6 +39,7 @@ struct page {
 	const struct lode_out_options *options;
 	struct lode_flame_tree *tree;
 	double folded_below;
+	struct lode_deflater *deflater;
 	struct bytes packed;
 	uint32_t raw_crc;
 	FILE *f;
@@ -120,43 +121,26 @@ static void put_nodes(struct bytes *b, const struct page *page)
 	}
 }
 
-static int deflate_all(const struct bytes *raw, struct bytes *packed)
+static void put_packed(void *to, const void *data, size_t bytes)
 {
-	z_stream z = { 0 };
-	int status = Z_OK;
-
-	packed->count = 0;
-	if (deflateInit2(&z, 6, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
-		return lode_error("cannot compress the page: no memory");
-	for (size_t at = 0; status != Z_STREAM_END;) {
-		unsigned char out[65536];
-
-		if (!z.avail_in && at < raw->count) {
-			z.next_in = raw->data + at;
-			z.avail_in =
-				(uInt)(raw->count - at < 1u << 30 ? raw->count - at : 1u << 30);
-			at += z.avail_in;
-		}
-		z.next_out = out;
-		z.avail_out = sizeof(out);
-		status = deflate(&z, at == raw->count ? Z_FINISH : Z_NO_FLUSH);
-		put_bytes(packed, out, sizeof(out) - z.avail_out);
-	}
-	deflateEnd(&z);
-	return 0;
+	put_bytes(to, data, bytes);
 }
 
 static int pack(struct page *page)
 {
 	struct bytes raw = { 0 };
-	int status;
 
+	if (!page->deflater)
+		page->deflater = lode_deflater_new(LODE_ZIP_RAW, 6);
+	if (!page->deflater)
+		return lode_error("cannot compress the page: no memory");
 	put_frames(&raw, page);
 	put_nodes(&raw, page);
-	page->raw_crc = (uint32_t)crc32_z(0, raw.data, raw.count);
-	status = deflate_all(&raw, &page->packed);
+	page->raw_crc = lode_crc32(0, raw.data, raw.count);
+	page->packed.count = 0;
+	lode_deflate_piece(page->deflater, raw.data, raw.count, true, put_packed, &page->packed);
 	free(raw.data);
-	return status;
+	return 0;
 }
 
 /* Packs; as long as the page is too large, folds as many of the smallest boxes as the excess asks
@@ -225,7 +209,7 @@ static void put_version(const struct page *page)
 static void put_nonce(const struct page *page)
 {
 	fprintf(page->f, "%08" PRIx32 "%08" PRIx32, page->raw_crc,
-		(uint32_t)crc32_z(page->raw_crc, page->packed.data, page->packed.count));
+		lode_crc32(page->raw_crc, page->packed.data, page->packed.count));
 }
 
 static void put_style(const struct page *page)
@@ -420,6 +404,7 @@ int lode_out_html(const struct lode_profile *p, const struct lode_out_options *o
 	status = pack_within(&page);
 	if (!status)
 		put_page(&page);
+	lode_deflater_free(page.deflater);
 	free(page.packed.data);
 	lode_flame_tree_free(page.tree);
 	if (!status && ferror(f))

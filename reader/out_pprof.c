@@ -12,11 +12,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "flame_tree.h"
 #include "lib/error.h"
 #include "lib/intern.h"
+#include "lib/zip.h"
 #include "out.h"
 
 enum profile_field {
@@ -72,7 +72,7 @@ struct encoder {
 		chains; /* (0 or the inlined-into chain's id + 1, frame): location id - 1 */
 	uint32_t *chain_of_node;
 	struct bytes message;
-	z_stream z;
+	struct lode_deflater *deflater;
 	FILE *f;
 };
 
@@ -117,25 +117,16 @@ static void put_message(struct bytes *b, uint32_t field, const struct bytes *mes
 
 /* ---- gzip ----------------------------------------------------------------------------------- */
 
-static void squeeze(struct encoder *e, const void *data, size_t count, int flush)
+static void put_packed(void *to, const void *data, size_t bytes)
 {
-	unsigned char out[16384];
-
-	e->z.next_in = (unsigned char *)data;
-	e->z.avail_in = (uInt)count;
-	do {
-		e->z.next_out = out;
-		e->z.avail_out = sizeof(out);
-		deflate(&e->z, flush);
-		fwrite(out, 1, sizeof(out) - e->z.avail_out, e->f);
-	} while (!e->z.avail_out);
+	fwrite(data, 1, bytes, ((struct encoder *)to)->f);
 }
 
 /* Hands over what the message buffer holds and empties it. */
 static void drain(struct encoder *e)
 {
 	if (e->message.count)
-		squeeze(e, e->message.data, e->message.count, Z_NO_FLUSH);
+		lode_deflate_piece(e->deflater, e->message.data, e->message.count, false, put_packed, e);
 	e->message.count = 0;
 }
 
@@ -421,7 +412,8 @@ int lode_out_pprof(const struct lode_profile *p, const struct lode_out_options *
 	const struct lode_profile_process *program = lode_flame_main_process(p);
 	struct encoder e = { .profile = p, .f = f };
 
-	if (deflateInit2(&e.z, 6, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+	e.deflater = lode_deflater_new(LODE_ZIP_GZIP, 6);
+	if (!e.deflater)
 		return lode_error("cannot compress the pprof file: no memory");
 	lode_intern_string(&e.strings, "");
 	if (program && program->executable) /* pprof calls the first mapping the program */
@@ -435,8 +427,8 @@ int lode_out_pprof(const struct lode_profile *p, const struct lode_out_options *
 	put_functions(&e);
 	put_mappings(&e);
 	put_strings(&e);
-	squeeze(&e, NULL, 0, Z_FINISH);
-	deflateEnd(&e.z);
+	lode_deflate_piece(e.deflater, NULL, 0, true, put_packed, &e);
+	lode_deflater_free(e.deflater);
 	lode_intern_strings_release(&e.strings);
 	lode_intern_strings_release(&e.modules);
 	lode_intern_pairs_release(&e.functions);

@@ -7,16 +7,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "lib/error.h"
+#include "lib/zip.h"
 #include "ticks.h"
 
 #define CODEC_LEVEL 1 /* the program waits for nobody, but the other core is its own too */
-#define CODEC_RAW_WINDOW (-15)
 
 struct lode_packed_codec {
-	z_stream z;
+	struct lode_deflater *deflater;
 	uint8_t *out;
 	size_t room;
 };
@@ -77,10 +76,7 @@ static int write_all(int fd, const void *data, size_t n, uint64_t offset)
 static struct lode_packed_codec *codec_new(void)
 {
 	struct lode_packed_codec *c = lode_alloc_zeroed(1, sizeof *c);
-	if (deflateInit2(&c->z, CODEC_LEVEL, Z_DEFLATED, CODEC_RAW_WINDOW, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-		free(c);
-		return NULL; /* blocks are stored as they are */
-	}
+	c->deflater = lode_deflater_new(LODE_ZIP_RAW, CODEC_LEVEL);
 	return c;
 }
 
@@ -88,28 +84,21 @@ static void codec_free(struct lode_packed_codec *c)
 {
 	if (!c)
 		return;
-	deflateEnd(&c->z);
+	lode_deflater_free(c->deflater);
 	free(c->out);
 	free(c);
 }
 
-/* Returns the compressed length, in c->out; 0 where compression gains nothing. */
+/* Returns the compressed length, in c->out; 0 where compression gains nothing or there is no memory for it. */
 static uint32_t codec_deflate(struct lode_packed_codec *c, const void *raw, uint32_t raw_bytes)
 {
-	if (!c || raw_bytes < 64)
+	if (!c->deflater || raw_bytes < 64)
 		return 0;
 	if (c->room < raw_bytes) {
 		c->out = lode_realloc(c->out, raw_bytes);
 		c->room = raw_bytes;
 	}
-	deflateReset(&c->z);
-	c->z.next_in = (Bytef *)(uintptr_t)raw;
-	c->z.avail_in = raw_bytes;
-	c->z.next_out = c->out;
-	c->z.avail_out = raw_bytes - 1; /* no room for something longer: no gain */
-	if (deflate(&c->z, Z_FINISH) != Z_STREAM_END)
-		return 0;
-	return (uint32_t)c->z.total_out;
+	return (uint32_t)lode_deflate_whole(c->deflater, raw, raw_bytes, c->out, raw_bytes);
 }
 
 /* ---- the packed file ---------------------------------------------------------------------- */
@@ -183,9 +172,9 @@ int lode_packed_append(struct lode_packed *f, const struct lode_block_header *me
 	h.codec = deflated ? LODE_CODEC_DEFLATE : LODE_CODEC_STORED;
 	h.raw_bytes = raw_bytes;
 	h.stored_bytes = deflated ? deflated : raw_bytes;
-	h.crc32 = (uint32_t)crc32(0, data, h.stored_bytes);
+	h.crc32 = lode_crc32(0, data, h.stored_bytes);
 	h.header_crc32 = 0;
-	h.header_crc32 = (uint32_t)crc32(0, (const Bytef *)&h, sizeof h);
+	h.header_crc32 = lode_crc32(0, &h, sizeof h);
 
 	int r = write_all(f->fd, &h, sizeof h, f->bytes);
 	if (r == 0)

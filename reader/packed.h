@@ -1,5 +1,4 @@
-/* Writes packed files: a header, blocks, and when it is closed in order an index and a trailer.  The one file of the
- * reader that deflates.
+/* Writes packed files: a header, blocks, and when it is closed in order an index and a trailer.
  *
  * A block is either whole on disk or not there: a write that fails is taken back, and the file stays readable. */
 #ifndef LODE_PACKED_H

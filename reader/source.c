@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "lib/error.h"
 #include "lib/map.h"
+#include "lib/zip.h"
 
 #define SEARCH_BYTES (1u << 20)
 #define SEGMENT_BYTES_MAX LODE_BLOCK_RAW_MAX
@@ -30,8 +30,7 @@ struct lode_source {
 	struct lode_map sequences; /* in the packed file */
 	struct lode_log_header log_header;
 	bool is_damaged, is_closed;
-	bool has_inflate;
-	z_stream inflate;
+	struct lode_inflater *inflater; /* made for the first block that needs it */
 	uint8_t *stored;
 	size_t stored_capacity;
 };
@@ -79,7 +78,7 @@ static bool is_header_valid(const struct lode_block_header *h)
 	struct lode_block_header copy = *h;
 	copy.header_crc32 = 0;
 	return h->magic == LODE_BLOCK_MAGIC &&
-	       h->header_crc32 == crc32(0, (const Bytef *)&copy, sizeof(copy)) &&
+	       h->header_crc32 == lode_crc32(0, &copy, sizeof(copy)) &&
 	       h->raw_bytes <= LODE_BLOCK_RAW_MAX;
 }
 
@@ -344,8 +343,7 @@ void lode_source_close(struct lode_source *s)
 		return;
 	close_input(&s->packed);
 	close_input(&s->log);
-	if (s->has_inflate)
-		inflateEnd(&s->inflate);
+	lode_inflater_free(s->inflater);
 	lode_map_release(&s->sequences);
 	free(s->stored);
 	free(s->blocks);
@@ -392,18 +390,10 @@ static int read_segment(struct lode_source *s, const struct lode_block *b,
 static bool inflate_block(struct lode_source *s, const struct lode_block *b,
 			  struct lode_payload_buffer *buffer)
 {
-	if (!s->has_inflate) {
-		if (inflateInit2(&s->inflate, -15) != Z_OK)
-			return false;
-		s->has_inflate = true;
-	} else if (inflateReset(&s->inflate) != Z_OK) {
-		return false;
-	}
-	s->inflate.next_in = s->stored;
-	s->inflate.avail_in = b->stored_bytes;
-	s->inflate.next_out = buffer->data;
-	s->inflate.avail_out = b->raw_bytes;
-	return inflate(&s->inflate, Z_FINISH) == Z_STREAM_END && !s->inflate.avail_out;
+	if (!s->inflater)
+		s->inflater = lode_inflater_new();
+	return s->inflater && lode_inflate_whole(s->inflater, s->stored, b->stored_bytes,
+						 buffer->data, b->raw_bytes);
 }
 
 static int read_block(struct lode_source *s, const struct lode_block *b,
@@ -418,7 +408,7 @@ static int read_block(struct lode_source *s, const struct lode_block *b,
 		lode_source_damage(s, "a block cannot be read");
 		return -1;
 	}
-	if (crc32(0, s->stored, b->stored_bytes) != b->crc32) {
+	if (lode_crc32(0, s->stored, b->stored_bytes) != b->crc32) {
 		lode_source_damage(s, "a block's checksum is wrong");
 		return -1;
 	}

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "lib/error.h"
+#include "lib/zip.h"
 #include "symindex.h"
 
 enum { FILE_MAX = 256 << 20, CACHE_MAX = 1 << 30, BUILD_ID_MAX = 64 };
@@ -108,7 +108,7 @@ static uint8_t *read_file(const char *path, size_t *bytes)
 
 static uint32_t crc_of(const void *p, size_t bytes)
 {
-	return (uint32_t)crc32_z(0, p, bytes);
+	return lode_crc32(0, p, bytes);
 }
 
 static uint32_t crc_of_front(const uint8_t *file, size_t front)

@@ -1,4 +1,4 @@
-/* link: reader/load.c reader/frames.c reader/tree.c reader/pycode.c reader/profile.c reader/moment.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/lib/escape.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
+/* link: reader/load.c reader/frames.c reader/tree.c reader/pycode.c reader/label.c reader/profile.c reader/moment.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/lib/escape.c reader/lib/zip.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
 /* libFuzzer at the way from bytes to a profile.  The input's first byte chooses: a whole file, or
  * payloads that are put into blocks with right checksums (otherwise no mutation would get past
  * them): payload: kind and stream (a byte), length (2 bytes), bytes */

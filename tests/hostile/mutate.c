@@ -1,4 +1,4 @@
-/* link: reader/load.c reader/frames.c reader/tree.c reader/pycode.c reader/profile.c reader/moment.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/lib/escape.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
+/* link: reader/load.c reader/frames.c reader/tree.c reader/pycode.c reader/label.c reader/profile.c reader/moment.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/lib/escape.c reader/lib/zip.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
 /* Loads a recording that has been cut, flipped and rewritten in many ways; what comes out must be a
  * profile or a message, never a crash: test_hostile.py builds this with the sanitizers.
  *

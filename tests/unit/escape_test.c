@@ -1,4 +1,4 @@
-/* link: reader/lib/escape.c */
+/* link: reader/label.c reader/lib/escape.c */
 /* Hostile names in each place they are printed. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "label.h"
 #include "lib/escape.h"
 #include "profile.h"
 

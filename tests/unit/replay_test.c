@@ -1,4 +1,4 @@
-/* link: tests/unit/synth.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/moment.c reader/lib/error.c reader/lib/escape.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
+/* link: tests/unit/synth.c reader/replay.c reader/replay_range.c reader/live.c reader/mappings.c reader/info.c reader/clock.c reader/decode.c reader/source.c reader/moment.c reader/lib/error.c reader/lib/escape.c reader/lib/zip.c reader/lib/arena.c reader/lib/map.c reader/lib/progress.c -lz -lm */
 /* From synthetic recordings to values by stack. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* link: tests/unit/synth.c reader/source.c reader/lib/error.c reader/lib/escape.c reader/lib/map.c -lz */
+/* link: tests/unit/synth.c reader/source.c reader/lib/error.c reader/lib/escape.c reader/lib/zip.c reader/lib/map.c -lz */
 /* Files to blocks: whole, cut, damaged, foreign. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* link: reader/view.c reader/diff.c reader/verdict.c reader/profile.c reader/lib/error.c reader/lib/escape.c reader/lib/arena.c reader/lib/map.c reader/lib/intern.c */
+/* link: reader/view.c reader/diff.c reader/verdict.c reader/label.c reader/profile.c reader/lib/error.c reader/lib/escape.c reader/lib/arena.c reader/lib/map.c reader/lib/intern.c */
 /* Rows, differences and verdicts of a small tree:
  *
  *   main (a.py:1)
