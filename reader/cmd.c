@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/error.h"
+#include "output.h"
 
 int lode_cmd_parse(struct lode_view_options *o, int argc, char **argv, unsigned least,
 		   unsigned most)

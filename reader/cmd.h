@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 #include "options.h"
-#include "out_text.h"
 #include "profile.h"
+
+struct lode_output; /* output.h */
 
 enum lode_status {
 	LODE_STATUS_OK = 0,

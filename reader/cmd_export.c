@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "lib/error.h"
 #include "out.h"
+#include "output.h"
 
 void lode_export_help(void)
 {
@@ -61,7 +62,7 @@ static int write_profile(const struct lode_profile *p, const struct lode_view_op
 		.lines = !o->no_lines,
 		.threads = o->split_threads,
 		.title = o->title ? o->title : p->title,
-		.min_fraction = o->min_percent < 0 ? 0.001 : o->min_percent / 100,
+		.min_fraction = o->min_percent > 0 ? o->min_percent / 100 : 0,
 	};
 	if (format->is_binary && !out->path && isatty(STDOUT_FILENO))
 		return lode_error("export: %s is not for a terminal; name a file with -o",

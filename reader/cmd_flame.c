@@ -18,10 +18,10 @@ static char *default_path(const char *recording, const char *suffix)
 	const char *ending = strstr(base, ".lode");
 	size_t n =
 		ending && (!ending[5] || ending[5] == '@') ? (size_t)(ending - base) : strlen(base);
-	char *path = lode_alloc(n + strlen(suffix) + 1);
+	size_t size = n + strlen(suffix) + 1;
+	char *path = lode_alloc(size);
 
-	memcpy(path, base, n);
-	strcpy(path + n, suffix);
+	snprintf(path, size, "%.*s%s", (int)n, base, suffix);
 	return path;
 }
 

@@ -11,6 +11,7 @@
 #include "lib/error.h"
 #include "lib/escape.h"
 #include "lib/json.h"
+#include "out_text.h"
 #include "source.h"
 
 static void hex(char *buf, size_t n, const uint8_t *bytes, size_t count)

@@ -12,6 +12,9 @@
 #include "out_rows.h"
 #include "page.h"
 
+/* The parts in their order; --measure chooses one, of any measure. */
+static const enum lode_measure parts[] = {LODE_MEASURE_CPU, LODE_MEASURE_PEAK, LODE_MEASURE_LEAKED};
+
 enum { TOP_ROWS = 10, LEAK_ROWS = 5, PROCESS_ROWS = 4, NOTICE_ROWS = 6 };
 
 static bool has(const struct lode_profile *p, enum lode_measure m)
@@ -20,13 +23,6 @@ static bool has(const struct lode_profile *p, enum lode_measure m)
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
-
-static void put_title(const struct lode_output *out, const char *format, const char *value)
-{
-	fprintf(out->f, "\n%s", lode_style(out, LODE_STYLE_TITLE));
-	fprintf(out->f, format, value);
-	fprintf(out->f, "%s\n", lode_style(out, LODE_STYLE_PLAIN));
-}
 
 static void put_exit(const struct lode_output *out, int status)
 {
@@ -84,42 +80,49 @@ static void print_head(const struct lode_profile *p, const struct lode_output *o
 	print_processes(p, out);
 }
 
-static void print_part(const struct lode_profile *p, const struct lode_output *out,
-		       enum lode_measure m, enum lode_by by, size_t rows)
+static enum lode_by by_of(const struct lode_view_options *o, enum lode_measure m)
+{
+	if (o->by >= 0)
+		return (enum lode_by)o->by;
+	return m == LODE_MEASURE_CPU || m == LODE_MEASURE_SAMPLES || m == LODE_MEASURE_WALL
+		       ? LODE_BY_FUNCTION
+		       : LODE_BY_SITE;
+}
+
+static void put_part_title(const struct lode_output *out, const struct lode_profile *p,
+			   enum lode_measure m, enum lode_by by)
+{
+	char value[LODE_UNIT_MAX], time[LODE_UNIT_MAX], bytes[LODE_UNIT_MAX], count[LODE_UNIT_MAX];
+	lode_format_unit(value, lode_measure_units[m], p->total[m]);
+	fprintf(out->f, "\n%s", lode_style(out, LODE_STYLE_TITLE));
+	if (m == LODE_MEASURE_PEAK)
+		fprintf(out->f,
+			"Memory: peak %s at %s (%s allocated in %s allocations); live at the peak, by %s",
+			value, lode_format_ns(time, (int64_t)p->peak_time_ns),
+			lode_format_bytes(bytes, p->total[LODE_MEASURE_ALLOCATED]),
+			lode_format_count(count, p->total[LODE_MEASURE_ALLOCATIONS]),
+			lode_by_words[by]);
+	else if (m == LODE_MEASURE_LEAKED)
+		fprintf(out->f, "Not freed: %s, by %s (by stack, with age and growth: lode leaks)",
+			value, lode_by_words[by]);
+	else if (m == LODE_MEASURE_CPU)
+		fprintf(out->f, "CPU time %s, by %s", value, lode_by_words[by]);
+	else
+		fprintf(out->f, "%s: %s, by %s", lode_measure_texts[m], value, lode_by_words[by]);
+	fprintf(out->f, "%s\n", lode_style(out, LODE_STYLE_PLAIN));
+}
+
+static void print_part(const struct lode_profile *p, const struct lode_view_options *o,
+		       const struct lode_output *out, enum lode_measure m)
 {
 	struct lode_view v;
-	lode_view_init(&v, p, m, by);
-	lode_page_rows(out, &v, rows);
+	bool is_one_of_many = m == LODE_MEASURE_LEAKED && o->measure < 0;
+	put_part_title(out, p, m, by_of(o, m));
+	lode_view_init(&v, p, m, by_of(o, m));
+	if (o->sort >= 0)
+		lode_view_sort(&v, (enum lode_sort)o->sort);
+	lode_page_rows(out, &v, lode_page_limit(o, is_one_of_many ? LEAK_ROWS : TOP_ROWS));
 	lode_view_release(&v);
-}
-
-static void print_cpu(const struct lode_profile *p, const struct lode_output *out, size_t rows)
-{
-	char value[LODE_UNIT_MAX];
-	put_title(out, "CPU time %s, by function",
-		  lode_format_ns(value, p->total[LODE_MEASURE_CPU]));
-	print_part(p, out, LODE_MEASURE_CPU, LODE_BY_FUNCTION, rows);
-}
-
-static void print_memory(const struct lode_profile *p, const struct lode_output *out, size_t rows)
-{
-	char value[LODE_UNIT_MAX], bytes[LODE_UNIT_MAX], count[LODE_UNIT_MAX],
-		text[3 * LODE_UNIT_MAX + 64];
-	lode_format_bytes(value, p->total[LODE_MEASURE_PEAK]);
-	snprintf(text, sizeof(text), "%s at %s (%s allocated in %s allocations)", value,
-		 lode_format_ns((char[LODE_UNIT_MAX]){0}, (int64_t)p->peak_time_ns),
-		 lode_format_bytes(bytes, p->total[LODE_MEASURE_ALLOCATED]),
-		 lode_format_count(count, p->total[LODE_MEASURE_ALLOCATIONS]));
-	put_title(out, "Memory: peak %s; live at the peak", text);
-	print_part(p, out, LODE_MEASURE_PEAK, LODE_BY_SITE, rows);
-}
-
-static void print_leaks(const struct lode_profile *p, const struct lode_output *out, size_t rows)
-{
-	char value[LODE_UNIT_MAX];
-	put_title(out, "Not freed: %s (by stack, with age and growth: lode leaks)",
-		  lode_format_bytes(value, p->total[LODE_MEASURE_LEAKED]));
-	print_part(p, out, LODE_MEASURE_LEAKED, LODE_BY_SITE, rows);
 }
 
 static void print_notices(const struct lode_profile *p, const struct lode_output *out)
@@ -127,7 +130,8 @@ static void print_notices(const struct lode_profile *p, const struct lode_output
 	size_t shown = p->notice_count < NOTICE_ROWS ? p->notice_count : NOTICE_ROWS;
 	if (!p->notice_count)
 		return;
-	put_title(out, "Notices%s", "");
+	fprintf(out->f, "\n%sNotices%s\n", lode_style(out, LODE_STYLE_TITLE),
+		lode_style(out, LODE_STYLE_PLAIN));
 	for (size_t i = 0; i < shown; i++) {
 		bool is_missing = p->notices[i].severity > 0;
 		fprintf(out->f, "%s  %s ", is_missing ? lode_style(out, LODE_STYLE_WARM) : "",
@@ -139,21 +143,30 @@ static void print_notices(const struct lode_profile *p, const struct lode_output
 		fprintf(out->f, "  and %zu more; see lode info\n", p->notice_count - shown);
 }
 
-static void print_text(const struct lode_profile *p, const struct lode_view_options *o,
-		       const struct lode_output *out)
+static void print_parts(const struct lode_profile *p, const struct lode_view_options *o,
+			const struct lode_output *out)
 {
-	size_t top = lode_page_limit(o, TOP_ROWS), leaks = lode_page_limit(o, LEAK_ROWS);
-	print_head(p, out);
-	if (has(p, LODE_MEASURE_CPU))
-		print_cpu(p, out, top);
-	if (has(p, LODE_MEASURE_PEAK))
-		print_memory(p, out, top);
-	if (has(p, LODE_MEASURE_LEAKED))
-		print_leaks(p, out, leaks);
-	if (!has(p, LODE_MEASURE_CPU) && !has(p, LODE_MEASURE_PEAK))
+	size_t shown = 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		if (!has(p, parts[i]))
+			continue;
+		print_part(p, o, out, parts[i]);
+		shown++;
+	}
+	if (!shown)
 		fputs("\nneither CPU time nor memory is in this recording (or in the part that was "
 		      "asked for)\n",
 		      out->f);
+}
+
+static void print_text(const struct lode_profile *p, const struct lode_view_options *o,
+		       const struct lode_output *out)
+{
+	print_head(p, out);
+	if (o->measure >= 0)
+		print_part(p, o, out, lode_cmd_measure(o, p));
+	else
+		print_parts(p, o, out);
 	print_notices(p, out);
 	fputc('\n', out->f);
 	lode_page_losses(out, p);
@@ -161,19 +174,19 @@ static void print_text(const struct lode_profile *p, const struct lode_view_opti
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void put_part(struct lode_json *j, const struct lode_profile *p, enum lode_measure m,
-		     enum lode_by by, size_t rows)
+static void put_part(struct lode_json *j, const struct lode_profile *p,
+		     const struct lode_view_options *o, enum lode_measure m)
 {
 	struct lode_view v;
 	if (!p->self[m])
 		return;
-	lode_view_init(&v, p, m, by);
+	lode_view_init(&v, p, m, by_of(o, m));
 	lode_json_line(j);
 	lode_json_key(j, lode_measure_words[m]);
 	lode_json_open(j, '{');
 	lode_json_put_text(j, "unit", lode_measure_units[m]);
 	lode_json_put_int(j, "total", p->total[m]);
-	lode_json_rows(j, &v, rows);
+	lode_json_rows(j, &v, lode_page_limit(o, TOP_ROWS));
 	lode_json_close(j, '}');
 	lode_view_release(&v);
 }
@@ -200,14 +213,13 @@ static void put_processes(struct lode_json *j, const struct lode_profile *p)
 	lode_json_close(j, ']');
 }
 
-/* "rows" are those of the default measure, as in top; the parts stand beside it under their
- * measures' words. */
+/* "rows" are those of the measure, or the default one, as in top; the parts stand beside it under
+ * their measures' words. */
 static void print_json(const struct lode_profile *p, const struct lode_view_options *o, FILE *f)
 {
 	struct lode_json j;
 	struct lode_view v;
 	enum lode_measure m = lode_cmd_measure(o, p);
-	size_t rows = lode_page_limit(o, TOP_ROWS);
 	lode_json_init(&j, f);
 	lode_json_head(&j, "report", p, m);
 	lode_json_put_int(&j, "start_unix_ns", (int64_t)p->start_unix_ns);
@@ -215,13 +227,14 @@ static void print_json(const struct lode_profile *p, const struct lode_view_opti
 	lode_json_line(&j);
 	lode_json_key(&j, "parts");
 	lode_json_open(&j, '{');
-	put_part(&j, p, LODE_MEASURE_CPU, LODE_BY_FUNCTION, rows);
-	put_part(&j, p, LODE_MEASURE_PEAK, LODE_BY_SITE, rows);
-	put_part(&j, p, LODE_MEASURE_LEAKED, LODE_BY_SITE, rows);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		put_part(&j, p, o, parts[i]);
 	lode_json_close(&j, '}');
 	lode_json_line(&j);
-	lode_view_init(&v, p, m, LODE_BY_FUNCTION);
-	lode_json_rows(&j, &v, rows);
+	lode_view_init(&v, p, m, o->by < 0 ? LODE_BY_FUNCTION : (enum lode_by)o->by);
+	if (o->sort >= 0)
+		lode_view_sort(&v, (enum lode_sort)o->sort);
+	lode_json_rows(&j, &v, lode_page_limit(o, TOP_ROWS));
 	lode_view_release(&v);
 	lode_json_close(&j, '}');
 	fputc('\n', f);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "label.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 #include "out_rows.h"
@@ -21,7 +22,7 @@ struct tree {
 	int64_t *total, *count; /* by node, inclusive */
 	uint32_t *first, *next; /* children by total, largest first; 0: none */
 	int64_t threshold;      /* nodes below are left out */
-	size_t depth_limit;
+	size_t depth_limit, line_limit; /* lines: of the text */
 	size_t hidden;
 	int64_t hidden_self;
 };
@@ -70,6 +71,7 @@ static void tree_init(struct tree *t, const struct lode_profile *p,
 	double percent = o->min_percent >= 0 ? o->min_percent : o->json ? 0 : 1;
 	*t = (struct tree){.p = p, .measure = lode_cmd_measure(o, p)};
 	t->depth_limit = o->depth > 0 ? (size_t)o->depth : o->json ? JSON_DEPTH : SIZE_MAX;
+	t->line_limit = o->limit > 0 ? (size_t)o->limit : SIZE_MAX;
 	t->total = lode_inclusive(p, t->measure);
 	t->count = lode_inclusive(p, lode_measure_counter(t->measure));
 	if (!t->total)
@@ -105,7 +107,7 @@ static void put_line(const struct tree *t, const struct lode_output *out, uint32
 	const char *unit = lode_measure_units[t->measure];
 	char total[LODE_UNIT_MAX], share[LODE_UNIT_MAX], self[LODE_UNIT_MAX], label[1024] = "all";
 	if (node)
-		lode_frame_label(&p->frames[p->nodes[node].frame], 1, label, sizeof(label));
+		lode_frame_label(&p->frames[p->nodes[node].frame], true, label, sizeof(label));
 	enum lode_style style = lode_style_of_share(self_of(t, node), p->total[t->measure]);
 	fprintf(out->f, "%10s %6s  %s%10s%s  %s", lode_format_unit(total, unit, t->total[node]),
 		lode_format_percent(share, t->total[node], p->total[t->measure]),
@@ -144,14 +146,15 @@ static void make_indent(char *buf, size_t n, const struct place *at, const bool 
 	}
 }
 
-static void print_tree(const struct tree *t, const struct lode_output *out)
+/* Returns false where -n cut it off. */
+static bool print_tree(const struct tree *t, const struct lode_output *out)
 {
 	struct place *places = lode_alloc_zeroed(t->p->node_count + 1, sizeof(*places));
 	bool open[INDENT_MOST + 1] = {false};
 	char indent[INDENT_MOST * 4 + 1];
-	size_t depth = 0;
+	size_t depth = 0, printed = 0;
 	uint32_t n = 0;
-	for (;;) {
+	while (printed++ < t->line_limit) {
 		make_indent(indent, sizeof(indent), &places[n], open, out->has_utf8);
 		put_line(t, out, n, indent);
 		uint32_t child = depth < t->depth_limit ? t->first[n] : 0;
@@ -178,6 +181,7 @@ static void print_tree(const struct tree *t, const struct lode_output *out)
 			open[places[n].indent] = !places[n].is_last;
 	}
 	free(places);
+	return printed <= t->line_limit;
 }
 
 static void print_text(const struct tree *t, const struct lode_output *out)
@@ -186,7 +190,9 @@ static void print_text(const struct tree *t, const struct lode_output *out)
 	lode_page_title(out, t->p, t->measure);
 	fprintf(out->f, "%s%10s %6s  %10s  %s%s\n", lode_style(out, LODE_STYLE_TITLE), "total", "%",
 		"self", "function", lode_style(out, LODE_STYLE_PLAIN));
-	print_tree(t, out);
+	if (!print_tree(t, out))
+		fprintf(out->f, "%sthe rest is cut off; -n 0 shows all%s\n",
+			lode_style(out, LODE_STYLE_DIM), lode_style(out, LODE_STYLE_PLAIN));
 	if (t->hidden)
 		fprintf(out->f,
 			"%s%zu smaller nodes are left out; they hold %s (%s) themselves; "

@@ -228,8 +228,9 @@ static uint32_t process_root(struct frames *x, uint32_t process)
 		return 0;
 	const char *name = *p->command ? p->command : *p->executable ? p->executable : "process";
 	struct lode_frame f = {.kind = LODE_FRAME_THREAD};
-	char *text = lode_alloc(strlen(name) + 40);
-	sprintf(text, "%s (pid %" PRId64 ")", name, p->pid);
+	size_t size = strlen(name) + 40;
+	char *text = lode_alloc(size);
+	snprintf(text, size, "%s (pid %" PRId64 ")", name, p->pid);
 	f.name = intern(x, text);
 	free(text);
 	return lode_tree_root(x->tree, 0, lode_tree_frame(x->tree, &f),
@@ -242,8 +243,9 @@ static uint32_t thread_root(struct frames *x, uint32_t parent, uint32_t process,
 		return parent;
 	const struct lode_info_thread *t = &x->info->threads[thread];
 	struct lode_frame f = {.kind = LODE_FRAME_THREAD};
-	char *text = lode_alloc(strlen(t->name) + 64);
-	sprintf(text, "%s (thread %" PRId64 ")", *t->name ? t->name : "unnamed", t->tid);
+	size_t size = strlen(t->name) + 64;
+	char *text = lode_alloc(size);
+	snprintf(text, size, "%s (thread %" PRId64 ")", *t->name ? t->name : "unnamed", t->tid);
 	f.name = intern(x, text);
 	free(text);
 	return lode_tree_root(x->tree, parent, lode_tree_frame(x->tree, &f),

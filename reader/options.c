@@ -40,15 +40,15 @@ static const char *const color_words[] = {"auto", "always", "never", NULL};
 #define FIELD(f) offsetof(struct lode_view_options, f)
 
 const struct lode_option lode_view_option_rows[] = {
-	{"measure", 0, LODE_OPTION_WORD, ROWS | TREE | FLAME | EXPORT | CHECK, FIELD(measure),
+	{"measure", 0, LODE_OPTION_WORD, ROWS | REPORT | TREE | FLAME | EXPORT | CHECK, FIELD(measure),
 	 "MEASURE", measure_words,
 	 "what is counted: cpu, wall, allocated, allocations, live, peak, leaked, temporary"},
-	{"by", 0, LODE_OPTION_WORD, ROWS, FIELD(by), "WHAT", lode_by_words,
+	{"by", 0, LODE_OPTION_WORD, ROWS | REPORT, FIELD(by), "WHAT", lode_by_words,
 	 "what rows are: function, line, file, module, stack, thread, process, site (Python "
 	 "function)"},
-	{"sort", 0, LODE_OPTION_WORD, ROWS, FIELD(sort), "COLUMN", lode_sort_words,
+	{"sort", 0, LODE_OPTION_WORD, ROWS | REPORT, FIELD(sort), "COLUMN", lode_sort_words,
 	 "self, total, count or name"},
-	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT, FIELD(limit), "N", NULL,
+	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT | TREE, FIELD(limit), "N", NULL,
 	 "rows shown; 0: all (JSON and CSV show all unless told)"},
 	{"format", 'f', LODE_OPTION_TEXT, EXPORT, FIELD(format), "FORMAT", NULL,
 	 "the output's format"},

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "label.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 #include "out.h"

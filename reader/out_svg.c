@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "flame_tree.h"
+#include "label.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 #include "out.h"

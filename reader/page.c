@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "label.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 
@@ -152,7 +153,7 @@ char *lode_page_stack(const struct lode_profile *p, uint32_t node, size_t most)
 			continue;
 		}
 		fprintf(f, "%s%s", n++ ? "\n" : "",
-			lode_frame_label(&p->frames[p->nodes[node].frame], 1, label,
+			lode_frame_label(&p->frames[p->nodes[node].frame], true, label,
 					 sizeof(label)));
 	}
 	if (left)

@@ -220,7 +220,8 @@ struct lode_symindex *lode_symindex_build(struct lode_symindex_builder *b)
 	if (h.n_nodes)
 		memcpy((void *)x->nodes, b->nodes, h.n_nodes * sizeof(*b->nodes));
 	for (size_t i = 0; i < b->strings.count; i++)
-		strcpy((char *)x->strings + b->string_offset[i], b->strings.strings[i]);
+		memcpy((char *)x->strings + b->string_offset[i], b->strings.strings[i],
+		       strlen(b->strings.strings[i]) + 1);
 	((char *)x->strings)[b->string_bytes] = 0;
 	return x;
 }

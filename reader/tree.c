@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "label.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 
@@ -79,7 +80,7 @@ static bool matches(const regex_t *re, const struct lode_frame *f)
 {
 	char label[1024];
 	return re && (!regexec(re, f->name, 0, NULL, 0) ||
-		      !regexec(re, lode_frame_label(f, 1, label, sizeof(label)), 0, NULL, 0));
+		      !regexec(re, lode_frame_label(f, true, label, sizeof(label)), 0, NULL, 0));
 }
 
 uint32_t lode_tree_frame(struct lode_tree *t, const struct lode_frame *f)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "label.h"
 #include "lib/error.h"
 #include "lib/escape.h"
 
@@ -449,10 +450,10 @@ const char *lode_row_label(const struct lode_view *v, const struct lode_row *r, 
 	switch (v->by) {
 	case LODE_BY_FUNCTION:
 	case LODE_BY_SITE:
-		return lode_frame_label(&f, 0, buf, n);
+		return lode_frame_label(&f, false, buf, n);
 	case LODE_BY_LINE:
 	case LODE_BY_STACK:
-		return lode_frame_label(&f, 1, buf, n);
+		return lode_frame_label(&f, true, buf, n);
 	case LODE_BY_THREAD:
 		snprintf(buf, n, "%s (pid %lld, thread %lld)", r->name, (long long)r->pid,
 			 (long long)r->tid);

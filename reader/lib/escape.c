@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../profile.h"
-
 #define REPLACEMENT 0xfffdu
 
 /* Takes one code point from *s, which is not at its end. */
@@ -173,48 +171,4 @@ void lode_put_folded(FILE *f, const char *s)
 			c = '_';
 		put_code_point(f, c);
 	}
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-/* Cuts at n - 1 bytes, not in the middle of a UTF-8 sequence. */
-static void trim_tail(char *buf, unsigned long n)
-{
-	unsigned long i = n - 1;
-	while (i && ((unsigned char)buf[i - 1] & 0xc0) == 0x80)
-		i--;
-	if (i && (unsigned char)buf[i - 1] >= 0xc0) {
-		const char *p = buf + i - 1;
-		if (next_code_point(&p) == REPLACEMENT)
-			buf[i - 1] = 0;
-	}
-}
-
-const char *lode_frame_label(const struct lode_frame *f, int with_line, char *buf, unsigned long n)
-{
-	int wrote;
-	if (!n)
-		return "";
-	bool is_native = f->kind == LODE_FRAME_NATIVE || f->kind == LODE_FRAME_INLINED;
-	const char *mark = f->kind == LODE_FRAME_INLINED ? " [inlined]" : "";
-	uint32_t line = with_line ? f->line : 0;
-	if (!line && !is_native)
-		line = f->first_line;
-	if (f->kind == LODE_FRAME_SPECIAL || f->kind == LODE_FRAME_THREAD ||
-	    (!f->file && !f->module))
-		wrote = snprintf(buf, n, "%s%s", f->name, mark);
-	else if (f->file && line)
-		wrote = snprintf(buf, n, "%s (%s:%u)%s", f->name, base_name(f->file), line, mark);
-	else
-		wrote = snprintf(buf, n, "%s (%s)%s", f->name,
-				 base_name(f->file ? f->file : f->module), mark);
-	if (wrote < 0)
-		buf[0] = 0;
-	else if ((unsigned long)wrote >= n)
-		trim_tail(buf, n);
-	return buf;
 }

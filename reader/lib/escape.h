@@ -14,9 +14,4 @@ void lode_put_xml(FILE *f, const char *s);
 /* Folded stacks: `;` and newline replaced, trailing " digits" harmless. */
 void lode_put_folded(FILE *f, const char *s);
 
-/* The frame's label: `qualname (file.py:line)`, `function (file.c:line)`, `function (library)`.  With `line` false the
- * definition's first line is used for Python and none for native.  Writes into buf, cuts, terminates. */
-struct lode_frame;
-const char *lode_frame_label(const struct lode_frame *f, int with_line, char *buf, unsigned long n);
-
 #endif
