@@ -46,6 +46,9 @@ struct lode_profile *lode_cmd_load(const struct lode_view_options *o, int *statu
 	case LODE_LOAD_USAGE:
 		*status = LODE_STATUS_USAGE;
 		return NULL;
+	case LODE_LOAD_NONE:
+		*status = LODE_STATUS_NO;
+		return NULL;
 	case LODE_LOAD_FAILED:
 		break;
 	}

@@ -13,7 +13,7 @@ struct lode_output; /* output.h */
 
 enum lode_status {
 	LODE_STATUS_OK = 0,
-	LODE_STATUS_NO = 1,    /* the answer is "no": check, diff --exit-code */
+	LODE_STATUS_NO = 1,    /* the answer is "no": check, diff --exit-code, --pid of none */
 	LODE_STATUS_USAGE = 2, /* the command line, or an output that cannot be written */
 	LODE_STATUS_INPUT = 3, /* unreadable input; what could be recovered is still shown */
 };

@@ -104,6 +104,15 @@ static struct lode_symbol_module *symbols_of(struct frames *x, const struct lode
 	return *s;
 }
 
+/* A name of a module whose file could not be used may still be there: the cache has it. */
+static void say_problem(const struct frames *x, const struct lode_symbol_module *s,
+			const struct lode_symbol *leaf)
+{
+	const char *problem = lode_symbol_module_problem(s);
+	if (problem && x->options->say_problem && !strncmp(leaf->name, "0x", 2))
+		x->options->say_problem(x->options->to, problem);
+}
+
 static void list_native(struct frames *x, uint64_t pc, bool is_return, uint32_t epoch)
 {
 	struct lode_symbol found[INLINED_MAX];
@@ -115,6 +124,7 @@ static void list_native(struct frames *x, uint64_t pc, bool is_return, uint32_t 
 		return;
 	}
 	size_t n = lode_symbols_resolve(s, pc - m->bias, found, INLINED_MAX);
+	say_problem(x, s, found);
 	for (size_t i = n < INLINED_MAX ? n : INLINED_MAX; i-- > 0;) {
 		struct lode_frame f = {
 			.name = intern(x, found[i].name),

@@ -16,6 +16,10 @@ struct lode_frames_options {
 	bool no_lines;
 	const uint32_t *process_index; /* of info's processes and threads in the profile */
 	const uint32_t *thread_index;
+	/* Called for a module of which frames are shown without names, with the reason; now and then
+	 * more than once.  May be NULL. */
+	void (*say_problem)(void *to, const char *problem);
+	void *to;
 };
 
 /* Adds every stack of the result to the tree.  symbols NULL: addresses only. */

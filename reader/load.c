@@ -30,6 +30,8 @@ struct loading {
 	regex_t focus, ignore;
 	bool has_focus, has_ignore;
 	bool has_memory, has_cpu; /* some process recorded it */
+	bool has_process;         /* one that was asked for */
+	size_t recording_count;   /* that take part */
 	uint64_t peak_bytes;	  /* the highest of a recording: its time is the profile's */
 };
 
@@ -95,7 +97,8 @@ static bool is_chosen_thread(const struct lode_load_options *o, const struct lod
 	return !o->thread_count;
 }
 
-static int choose(struct loading *l, struct recording *rec)
+/* Which processes and threads take part; false: none of those that were asked for is here. */
+static bool choose(struct loading *l, struct recording *rec)
 {
 	const struct lode_load_options *o = l->options;
 	const struct lode_info *info = &rec->info;
@@ -107,15 +110,21 @@ static int choose(struct loading *l, struct recording *rec)
 	for (size_t i = 0; i < info->thread_count; i++)
 		threads += rec->threads[i] = rec->processes[info->threads[i].process] &&
 					     is_chosen_thread(o, &info->threads[i]);
-	if (o->pid_count && !processes)
-		return lode_error("no process %" PRId64 " in '%s': see lode info", o->pids[0],
-				  rec->path);
-	if (o->thread_count && !threads)
-		return lode_error("no thread '%s' in '%s': see lode info", o->threads[0],
-				  rec->path);
 	rec->replay.processes = o->pid_count ? rec->processes : NULL;
 	rec->replay.threads = o->thread_count ? rec->threads : NULL;
-	return 0;
+	l->has_process |= processes;
+	return (processes || !o->pid_count) && (threads || !o->thread_count);
+}
+
+static enum lode_load_status say_none(const struct loading *l)
+{
+	const struct lode_load_options *o = l->options;
+	if (o->pid_count && !l->has_process)
+		lode_error("no process %" PRId64 " in '%s': see lode info", o->pids[0],
+			   o->files[0]);
+	else
+		lode_error("no thread '%s' in '%s': see lode info", o->threads[0], o->files[0]);
+	return LODE_LOAD_NONE;
 }
 
 /* ---- the range ---------------------------------------------------------------------------- */
@@ -326,6 +335,17 @@ static void add_header(struct loading *l, const struct recording *rec)
 	l->has_cpu |= r->has_samples;
 }
 
+static void say_problem(void *to, const char *problem)
+{
+	struct loading *l = to;
+	const char *text =
+		lode_arena_print(l->strings, "functions are shown without names: %s", problem);
+	for (size_t i = 0; i < l->profile->notice_count; i++)
+		if (!strcmp(l->profile->notices[i].text, text))
+			return;
+	add_notice(l, NONE, 1, text);
+}
+
 static void add_frames(struct loading *l, struct recording *rec)
 {
 	const struct lode_load_options *o = l->options;
@@ -337,6 +357,8 @@ static void add_frames(struct loading *l, struct recording *rec)
 		.no_lines = o->no_lines,
 		.process_index = rec->process_index,
 		.thread_index = rec->thread_index,
+		.say_problem = say_problem,
+		.to = l,
 	};
 	lode_frames_add(&l->tree, &rec->info, &rec->result, l->symbols, &frames);
 }
@@ -348,9 +370,13 @@ static enum lode_load_status add_recording(struct loading *l, const char *file)
 	split_moment(&rec, file);
 	if (!lode_source_open(rec.path, &rec.source)) {
 		lode_info_read(&rec.info, rec.source);
-		status = choose(l, &rec) || set_range(l, &rec) ? LODE_LOAD_USAGE : LODE_LOAD_OK;
+		bool is_chosen = choose(l, &rec);
+		status = !is_chosen ? LODE_LOAD_NONE
+			 : set_range(l, &rec) ? LODE_LOAD_USAGE
+					      : LODE_LOAD_OK;
 	}
 	if (status == LODE_LOAD_OK) {
+		l->recording_count++;
 		lode_replay(&rec.info, rec.source, &rec.replay, &rec.result);
 		add_header(l, &rec);
 		add_processes(l, &rec);
@@ -384,9 +410,11 @@ static enum lode_load_status load(struct loading *l)
 		l->symbols = lode_symbols_new(&symbols);
 	for (size_t i = 0; i < o->file_count; i++) {
 		enum lode_load_status status = add_recording(l, o->files[i]);
-		if (status != LODE_LOAD_OK)
+		if (status != LODE_LOAD_OK && status != LODE_LOAD_NONE)
 			return status;
 	}
+	if (!l->recording_count)
+		return say_none(l);
 	lode_tree_finish(&l->tree, l->profile, l->has_memory, l->has_cpu);
 	return l->profile->is_truncated ? LODE_LOAD_DAMAGED : LODE_LOAD_OK;
 }

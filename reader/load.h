@@ -31,6 +31,7 @@ enum lode_load_status {
 	LODE_LOAD_OK = 0,
 	LODE_LOAD_DAMAGED = 1, /* a profile is given, is_truncated is set, a warning was printed */
 	LODE_LOAD_FAILED = -1, /* message printed, *out is NULL */
+	LODE_LOAD_NONE = -3,   /* no process or thread is the one asked for: message printed */
 	LODE_LOAD_USAGE = -2,  /* a moment or regular expression cannot be understood: message printed */
 };
 
