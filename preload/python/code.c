@@ -16,6 +16,7 @@
 #include "python/guard.h"
 #include "python/interp.h"
 #include "python/utf8.h"
+#include "python/walk.h"
 
 #define WRITTEN (UINT64_C(1) << 63)
 #define WRITING (UINT64_C(1) << 62)
@@ -345,19 +346,22 @@ static void grow(struct table *old)
 	__atomic_store_n(&table_in_force, t, __ATOMIC_RELEASE);
 }
 
+static bool is_half_full(const struct table *t)
+{
+	return __atomic_load_n(&t->used, __ATOMIC_RELAXED) > t->capacity / 2;
+}
+
 bool lode_code_wants_room(void)
 {
-	struct table *t = table_now();
-
-	return __atomic_load_n(&t->used, __ATOMIC_RELAXED) > t->capacity / 2;
+	return is_half_full(table_now()) || !lode_python_is_ready();
 }
 
 void lode_code_prepare(void)
 {
 	struct table *t = table_now();
 
-	if (!lode_code_wants_room() ||
-	    __atomic_exchange_n(&is_growing, true, __ATOMIC_ACQUIRE))
+	lode_python_make_ready();
+	if (!is_half_full(t) || __atomic_exchange_n(&is_growing, true, __ATOMIC_ACQUIRE))
 		return;
 	if (t == table_now())
 		grow(t);

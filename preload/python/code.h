@@ -14,9 +14,9 @@ uint32_t lode_code_id(uintptr_t code, bool validate);
  * Context: any. */
 uint32_t lode_code_generation(void);
 
-/* True when room runs low.  Context: any. */
+/* True when room runs low, or the calling thread was never prepared.  Context: any. */
 bool lode_code_wants_room(void);
-/* Makes room ahead.  Context: hooks. */
+/* Makes room ahead, and the thread ready (python/walk.h).  Context: hooks. */
 void lode_code_prepare(void);
 /* A new stream numbers its own: forgets every id.  Context: after fork in the child, single thread. */
 void lode_code_fork_child(void);

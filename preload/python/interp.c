@@ -264,10 +264,14 @@ static void look(void)
 	find_eval_loop(&lode_interp, &search.image);
 	if (!is_usable(&lode_interp))
 		return;
+	/* From 3.15 on the state is thread-local storage, which the loader allocates at a thread's first access where a
+	 * library was loaded late (ELF Handling For Thread-Local Storage, 4.1). */
+	lode_interp.is_state_lazy = lode_interp.layout.minor >= 15 && search.image.start != search.executable.start;
 	lode_code_watch();
 	__atomic_store_n(&lode_interp.is_known, true, __ATOMIC_RELEASE);
 	lode_event_python(lode_interp.hexversion,
 			  search.image.start == search.executable.start ? "static" : "shared");
+	lode_python_make_ready();
 }
 
 void lode_interp_look(void)

@@ -29,6 +29,7 @@ struct lode_interp {
 	uintptr_t image_start, image_end;
 	struct lode_range eval[LODE_EVAL_PARTS]; /* hot part first, then cold ones; unused: {0, 0} */
 	void *(*own_state)(void);     /* PyGILState_GetThisThreadState */
+	bool is_state_lazy;           /* a thread's first own_state() may allocate: lode_python_make_ready() */
 	void *(*current_state)(void); /* _PyThreadState_UncheckedGet: to 3.11, where it reads the runtime */
 	uintptr_t get_allocator, set_allocator; /* PyMem_GetAllocator, PyMem_SetAllocator; 0: not exported */
 	uintptr_t get_arenas, set_arenas;       /* PyObject_GetArenaAllocator, ... */

@@ -25,10 +25,26 @@ static inline uintptr_t own_by_key(uintptr_t key_object)
 	return (uintptr_t)pthread_getspecific(lode_word32(key_object, 4));
 }
 
+/* The thread has its part of libpython's thread-local storage. */
+static _Thread_local bool is_ready __attribute__((tls_model("initial-exec")));
+
+bool lode_python_is_ready(void)
+{
+	return is_ready || !lode_interp.is_state_lazy;
+}
+
+void lode_python_make_ready(void)
+{
+	if (!lode_interp_is_known() || lode_python_is_ready())
+		return;
+	lode_interp.own_state();
+	is_ready = true;
+}
+
 __attribute__((noinline, cold)) static uintptr_t own_by_call(const struct lode_interp *interp)
 {
 	const struct lode_python_layout *layout = &interp->layout;
-	uintptr_t own = (uintptr_t)interp->own_state(); /* before initialisation: NULL */
+	uintptr_t own = lode_python_is_ready() ? (uintptr_t)interp->own_state() : 0; /* uninitialised: NULL */
 
 	if (!own || !layout->runtime_key || own_by_key(interp->runtime + layout->runtime_key) != own)
 		return own;

@@ -39,9 +39,14 @@ struct lode_python_walk {
 	uint32_t depth, slot_count, flags;
 };
 
-/* The thread state of the calling thread, 0 if none (or no interpreter).  1-5 ns.
+/* The thread state of the calling thread, 0 if none (or no interpreter, or the thread is not ready).  1-5 ns.
  * Context: any thread, any signal. */
 uintptr_t lode_python_state(void);
+
+/* False where asking for the state could allocate: it is not asked until the thread was made ready.
+ * Context: any / outside signals. */
+bool lode_python_is_ready(void);
+void lode_python_make_ready(void);
 
 /* True if the thread with this state, as lode_python_state() gave it, holds the GIL.  Context: any. */
 bool lode_python_holds_gil(uintptr_t state);

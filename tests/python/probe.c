@@ -4,6 +4,7 @@
  *   probe_walk     the stack of the caller            probe_caught  the stack of the last malloc of PROBE_SIZE bytes
  *   probe_name     a code object's recorded texts     probe_storm   signals at the process's threads for a while
  *   probe_counts   what went well and what did not
+ *   probe_handler_mallocs  how often malloc was called below a signal handler: it must not
  * Every malloc also does what the agent's replay cache does, and then checks with a fresh walk that a replay that held
  * was right. */
 #include <dlfcn.h>
@@ -150,6 +151,7 @@ struct per_thread {
 	struct cached cached[CACHED];
 	uintptr_t stack_low, stack_high;
 	int busy, tid;
+	bool in_handler;
 };
 
 #define THREADS_MAX 256
@@ -229,6 +231,8 @@ static bool holds(const struct cached *c)
 static void replay(struct per_thread *t)
 {
 	struct lode_python_walk w;
+
+	lode_code_prepare();
 	uintptr_t state = lode_python_state(), frame = 0, instruction = 0;
 
 	if (!state || !lode_python_top(state, &frame, &instruction))
@@ -237,7 +241,6 @@ static void replay(struct per_thread *t)
 	bool is_hit = c->state == state && c->frame == frame && c->instruction == instruction &&
 		      c->generation == lode_code_generation() && holds(c);
 
-	lode_code_prepare();
 	walk(t, &w);
 	uint32_t hash = hash_of(&w);
 
@@ -307,11 +310,14 @@ static void count_entries(void)
 
 static void *(*real_malloc)(size_t);
 static bool is_on;
+static uint64_t handler_mallocs;
 
 EXPORT void *malloc(size_t bytes)
 {
 	if (!real_malloc)
 		real_malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
+	if (own && own->in_handler)
+		__atomic_fetch_add(&handler_mallocs, 1, __ATOMIC_RELAXED);
 	void *p = real_malloc(bytes);
 	struct per_thread *t = is_on && lode_interp_is_known() ? self() : NULL;
 
@@ -382,7 +388,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		.frames = t->sampled, .capacity = DEPTH,
 	};
 
+	t->in_handler = true;
 	lode_python_walk(&w);
+	t->in_handler = false;
 	COUNT(samples, 1);
 	COUNT(sampled_frames, w.depth);
 	if (w.flags & LODE_PYTHON_GIL)
@@ -452,6 +460,11 @@ EXPORT const struct code_text *probe_name(uint32_t id)
 EXPORT const struct counts *probe_counts(void)
 {
 	return &counts;
+}
+
+EXPORT uint64_t probe_handler_mallocs(void)
+{
+	return handler_mallocs;
 }
 
 EXPORT const char *probe_impossible(void)
@@ -552,6 +565,9 @@ static void *with_exit(void *(*routine)(void *), void *argument)
 	struct per_thread *t = self();
 
 	pthread_setspecific(exit_key, t);
+	t->busy = 1;
+	lode_code_prepare();
+	t->busy = 0;
 	void *result = routine(argument);
 
 	forget(t);
