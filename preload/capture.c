@@ -59,11 +59,17 @@ static inline bool replay_holds(const struct replay *r, const struct replay *now
 	       slots_hold(r->slots, (uint32_t)r->native_slots + r->python_slots);
 }
 
-void lode_capture_reset(struct lode_thread *t)
+static void replay_reset(struct lode_thread *t)
 {
 	t->replay_used = 0;
 	for (unsigned i = 0; i < LODE_REPLAY_INDEX; i++)
 		t->replay_index[i] = 0;
+}
+
+void lode_capture_reset(struct lode_thread *t)
+{
+	replay_reset(t);
+	t->path_depth = 0;
 }
 
 static void replay_remember(struct lode_thread *t, uint32_t hash, const struct replay *now, uint32_t stack,
@@ -73,7 +79,7 @@ static void replay_remember(struct lode_thread *t, uint32_t hash, const struct r
 	if (bytes > LODE_REPLAY_BYTES / 8)
 		return;
 	if (t->replay_used + bytes > LODE_REPLAY_BYTES)
-		lode_capture_reset(t);
+		replay_reset(t);
 	struct replay *r = (struct replay *)(t->replay + t->replay_used);
 	*r = *now;
 	r->stack = stack;
@@ -173,19 +179,43 @@ static void merge_frames(struct merge *m, const struct lode_unwind *u)
 		add_python_segment(m);
 }
 
+/* A walk along the thread's last path: as long as the frames are the same, so are the nodes. */
+struct path {
+	struct lode_thread *t;
+	uint32_t depth, stack;
+	bool is_same;
+};
+
+static bool path_step(struct path *p, struct lode_frame_key key)
+{
+	struct lode_thread *t = p->t;
+	struct lode_frame_key *last = &t->path_keys[p->depth];
+	if (p->is_same && p->depth < t->path_depth && last->value == key.value && last->aux == key.aux) {
+		p->stack = t->path_ids[p->depth++];
+		return true;
+	}
+	uint32_t id = lode_stacks_node(p->stack, key.value, key.aux);
+	p->is_same = false;
+	t->path_depth = p->depth; /* what follows there is no longer below this */
+	if (!id)
+		return false;
+	*last = key;
+	t->path_ids[p->depth] = p->stack = id;
+	t->path_depth = ++p->depth;
+	return true;
+}
+
 static uint32_t intern(const struct merge *m, bool is_truncated)
 {
-	uint32_t stack = LODE_STACK_NONE;
+	struct path p = {.t = m->t, .stack = LODE_STACK_NONE, .is_same = true};
 	uint64_t special = (uint64_t)LODE_NODE_SPECIAL << LODE_NODE_KIND_SHIFT;
-	if (is_truncated || m->is_full)
-		stack = lode_stacks_node(stack, special | LODE_SPECIAL_TRUNCATED, 0);
-	for (uint32_t i = m->count; i-- > 0;) {
-		uint32_t id = lode_stacks_node(stack, m->t->keys[i].value, m->t->keys[i].aux);
-		if (!id)
+	if ((is_truncated || m->is_full) &&
+	    !path_step(&p, (struct lode_frame_key){.value = special | LODE_SPECIAL_TRUNCATED}))
+		return p.stack;
+	for (uint32_t i = m->count; i-- > 0;)
+		if (!path_step(&p, m->t->keys[i]))
 			break;
-		stack = id;
-	}
-	return stack;
+	return p.stack;
 }
 
 /* ---- walking -------------------------------------------------------------------------------- */

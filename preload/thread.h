@@ -76,6 +76,10 @@ struct lode_thread {
 	struct lode_native_frame native[LODE_NATIVE_DEPTH];
 	struct lode_python_frame python[LODE_PYTHON_DEPTH];
 	struct lode_frame_key keys[LODE_STACK_DEPTH];
+	/* the last stack interned, root first: the next one mostly begins the same (capture.c) */
+	uint32_t path_depth;
+	uint32_t path_ids[LODE_STACK_DEPTH + 1];
+	struct lode_frame_key path_keys[LODE_STACK_DEPTH + 1];
 	struct lode_slot native_slots[LODE_NATIVE_SLOTS];
 	struct lode_slot python_slots[LODE_PYTHON_SLOTS];
 	/* verified replay (capture.c) */
