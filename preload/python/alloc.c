@@ -1,8 +1,9 @@
 /* Wrappers around Python's allocators.  Contract in alloc.h, order of stamps in event.h.
  *
- * Wrappers may be installed at any time, since a block is always given back to the allocator that it came from (CPython,
- * Doc/c-api/memory.rst: PyMem_SetAllocator).  Installing writes five words which everybody who allocates reads under the
- * GIL; so it is done under the GIL, or before there is an interpreter. */
+ * Wrappers may be installed at any time, since a block is always given back to the allocator that
+ * it came from (CPython, Doc/c-api/memory.rst: PyMem_SetAllocator).  Installing writes five words
+ * which everybody who allocates reads under the GIL; so it is done under the GIL, or before there is
+ * an interpreter. */
 #include "python/alloc.h"
 
 #include <stdbool.h>
@@ -30,24 +31,24 @@ struct arena_allocator { /* PyObjectArenaAllocator */
 	void (*free)(void *ctx, void *p, size_t n);
 };
 
-/* The ctx of an installed wrapper: what lies behind it.  Never given back or changed, since others (tracemalloc, debug
- * hooks) keep copies of what they found and may call it at any time. */
+/* The ctx of an installed wrapper: what lies behind it.  Never given back or changed, since others
+ * (tracemalloc, debug hooks) keep copies of what they found and may call it at any time. */
 struct layer {
 	struct allocator next;
 	uint32_t how, how_realloc;
 	bool is_used;
 };
 
-/* One at the start, one above the debug hooks, one above tracemalloc on each of the two; the rest is for tools that are
- * not known yet. */
+/* One at the start, one above the debug hooks, one above tracemalloc on each of the two; the rest is
+ * for tools that are not known yet. */
 #define LAYERS 8
 
 static struct layer layers[2][LAYERS];
 static struct arena_allocator arena_next;
 static bool is_checking;
 
-/* A thread that the agent has given up (its last destructors run) passes: what it frees through us would meet the
- * shared struct's lock twice. */
+/* A thread that the agent has given up (its last destructors run) passes: what it frees through us
+ * would meet the shared struct's lock twice. */
 static inline struct lode_thread *enter(void)
 {
 	return unlikely(lode_self == LODE_THREAD_RETIRED) ? NULL : lode_hook_enter();
@@ -119,7 +120,8 @@ static void wrap_free(void *ctx, void *p)
 
 /* ---- arenas ------------------------------------------------------------------------------- */
 
-/* The thread, whether a wrapper called us or not.  From 3.11 on the chunks of the frames' stack are mapped here too. */
+/* The thread, whether a wrapper called us or not.  From 3.11 on the chunks of the frames' stack are
+ * mapped here too. */
 static inline struct lode_thread *enter_arena(bool *is_nested)
 {
 	struct lode_thread *t = lode_self;
@@ -211,16 +213,17 @@ static void check_domain(const struct lode_interp *interp, enum domain domain)
 	struct layer *layer = layer_above(domain, &now);
 	if (!layer) {
 		lode_notice(LODE_NOTICE_MISSING,
-			    "Python's allocators were replaced more than %d times: objects are no longer recorded", LAYERS);
+			    "Python's allocators were replaced more than %d times: "
+			    "objects are no longer recorded", LAYERS);
 		return;
 	}
-	now = (struct allocator){.ctx = layer, .malloc = wrap_malloc, .calloc = wrap_calloc, .realloc = wrap_realloc,
-				 .free = wrap_free};
+	now = (struct allocator){.ctx = layer, .malloc = wrap_malloc, .calloc = wrap_calloc,
+				 .realloc = wrap_realloc, .free = wrap_free};
 	set((int)domain, &now);
 }
 
-/* Nobody else may be allocating: no interpreter yet, or this thread has the GIL and there is one GIL.  From 3.12 on each
- * interpreter may have its own. */
+/* Nobody else may be allocating: no interpreter yet, or this thread has the GIL and there is one GIL.
+ * From 3.12 on each interpreter may have its own. */
 static bool may_install(const struct lode_interp *interp)
 {
 	uintptr_t state = lode_python_state();
