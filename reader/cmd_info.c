@@ -88,11 +88,11 @@ static void print_process(const struct lode_info *info, size_t i, const struct l
 	char start[LODE_UNIT_MAX], length[LODE_UNIT_MAX], version[LODE_UNIT_MAX];
 	fprintf(out->f, "  %" PRId64 " (parent %" PRId64 ") ", p->pid, p->parent_pid);
 	lode_put_text(out->f, *p->command ? p->command : p->executable);
-	fprintf(out->f, "\n      %s at %s, %s long, %zu threads, %zu modules", begin_word(p->begin),
+	fprintf(out->f, "\n      %s at %s, %s long, %zu thread%s, %zu modules", begin_word(p->begin),
 		lode_format_ns(start, (int64_t)p->start_ns),
 		lode_format_ns(length,
 			       p->end_ns > p->start_ns ? (int64_t)(p->end_ns - p->start_ns) : 0),
-		threads_of(info, i), p->module_count);
+		threads_of(info, i), threads_of(info, i) == 1 ? "" : "s", p->module_count);
 	if (p->python_version)
 		fprintf(out->f, ", Python %s", python_version(version, p->python_version));
 	if (p->exit_status >= 0 && WIFSIGNALED(p->exit_status))
@@ -163,7 +163,7 @@ static void print_modules(const struct lode_info *info, const struct lode_output
 		for (next = i + 1; next < info->module_count && same_module(all[i], all[next]);)
 			next++;
 		hex(id, sizeof(id), all[i]->build_id, all[i]->build_id_bytes);
-		fprintf(out->f, "  %-40s %4zu times  ", *id ? id : "(no build-id)", next - i);
+		fprintf(out->f, "  %-40s %4zu x  ", *id ? id : "(no build-id)", next - i);
 		lode_put_text(out->f, all[i]->path);
 		fputc('\n', out->f);
 	}

@@ -119,6 +119,29 @@ static void print_total(const struct lode_view *v, size_t shown, const struct lo
 	fputc('\n', out->f);
 }
 
+static bool has_python(const struct lode_profile *p)
+{
+	for (size_t i = 0; i < p->frame_count; i++)
+		if (p->frames[i].kind == LODE_FRAME_PYTHON)
+			return true;
+	return false;
+}
+
+/* What a leak had gathered in a module's variables is freed with them. */
+static void hint_at_peak(const struct lode_profile *p, const struct lode_view_options *o,
+			 const struct lode_output *out)
+{
+	char peak[LODE_UNIT_MAX], time[LODE_UNIT_MAX];
+	int64_t most = p->total[LODE_MEASURE_PEAK];
+	if (o->load.at || o->load.to || most / 4 < p->total[LODE_MEASURE_LEAKED] || !has_python(p))
+		return;
+	fprintf(out->f,
+		"%sa Python program frees its modules as it ends; at the peak, at %s, %s were live: "
+		"lode leaks --at peak%s\n",
+		lode_style(out, LODE_STYLE_DIM), lode_format_ns(time, (int64_t)p->peak_time_ns),
+		lode_format_bytes(peak, most), lode_style(out, LODE_STYLE_PLAIN));
+}
+
 static void print_text(const struct lode_view *v, const struct lode_view_options *o,
 		       const struct lode_output *out)
 {
@@ -137,6 +160,7 @@ static void print_text(const struct lode_view *v, const struct lode_view_options
 	if (!v->profile->self[v->measure])
 		fputs("(not recorded)\n", out->f);
 	print_total(v, shown, out);
+	hint_at_peak(v->profile, o, out);
 	lode_page_losses(out, v->profile);
 }
 

@@ -121,7 +121,11 @@ static void print_part(const struct lode_profile *p, const struct lode_view_opti
 	lode_view_init(&v, p, m, by_of(o, m));
 	if (o->sort >= 0)
 		lode_view_sort(&v, (enum lode_sort)o->sort);
+	if (o->limit < 0 && o->sort < 0) /* the page is short: what only calls others can go */
+		while (v.row_count && !v.rows[v.row_count - 1].self)
+			v.row_count--;
 	lode_page_rows(out, &v, lode_page_limit(o, is_one_of_many ? LEAK_ROWS : TOP_ROWS));
+	lode_page_late(out, p, m);
 	lode_view_release(&v);
 }
 

@@ -189,8 +189,9 @@ static void print_text(const struct lode_profile *p, const struct lode_output *o
 	char value[LODE_UNIT_MAX];
 	fputs(lode_style(out, LODE_STYLE_TITLE), out->f);
 	lode_put_fitting(out->f, p->title ? p->title : "recording", 0, out->has_utf8);
-	fprintf(out->f, "%s: %s, %zu processes, %zu threads\n", lode_style(out, LODE_STYLE_PLAIN),
-		lode_format_ns(value, (int64_t)p->duration_ns), p->process_count, p->thread_count);
+	fprintf(out->f, "%s: %s, %zu process%s, %zu thread%s\n", lode_style(out, LODE_STYLE_PLAIN),
+		lode_format_ns(value, (int64_t)p->duration_ns), p->process_count,
+		p->process_count == 1 ? "" : "es", p->thread_count, p->thread_count == 1 ? "" : "s");
 	print_figures(p, out);
 	print_rates(p, out);
 	print_hows(p, out);

@@ -35,6 +35,7 @@ static void print_text(const struct lode_view *v, const struct lode_view_options
 {
 	lode_page_title(out, v->profile, v->measure);
 	lode_page_rows(out, v, lode_page_limit(o, DEFAULT_ROWS));
+	lode_page_late(out, v->profile, v->measure);
 	lode_page_losses(out, v->profile);
 }
 

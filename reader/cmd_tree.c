@@ -201,6 +201,7 @@ static void print_text(const struct tree *t, const struct lode_output *out)
 			lode_format_unit(a, lode_measure_units[t->measure], t->hidden_self),
 			lode_format_percent(b, t->hidden_self, t->p->total[t->measure]),
 			lode_style(out, LODE_STYLE_PLAIN));
+	lode_page_late(out, t->p, t->measure);
 	lode_page_losses(out, t->p);
 }
 

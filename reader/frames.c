@@ -79,7 +79,7 @@ static const char *special_name(uint64_t value)
 	case LODE_SPECIAL_GC:
 		return "<GC>";
 	case LODE_SPECIAL_UNSAMPLED:
-		return "<after last sample>";
+		return "<after a thread's last sample>";
 	case LODE_SPECIAL_UNKNOWN:
 		break;
 	}
@@ -200,19 +200,40 @@ static const struct known *know(struct frames *x, const struct lode_node *node)
 	return &x->known[x->known_count++];
 }
 
-static uint32_t descend(struct frames *x, uint32_t at, uint32_t id)
+/* What the C library and the loader put below every program's and thread's first function. */
+static bool is_entry(const struct lode_frame *f)
+{
+	static const char *const names[] = {
+		"_start",	   "__libc_start_main", "__libc_start_main_impl",
+		"__libc_start_call_main", "clone",	"__clone",
+		"clone3",	   "__clone3",		"start_thread",
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(f->name, names[i]))
+			return f->kind == LODE_FRAME_NATIVE;
+	return false;
+}
+
+/* Entry frames at the root are left out: they are in every stack and say nothing.  Where a stack has
+ * no others they stay (`keeps_entry`). */
+static uint32_t descend(struct frames *x, uint32_t at, uint32_t id, uint32_t root, bool keeps_entry)
 {
 	const struct known *k = know(x, &x->result->nodes[x->process].nodes[id]);
 	uint32_t first = k->first, count = k->count;
-	for (uint32_t i = 0; i < count; i++)
-		at = lode_tree_child(x->tree, at, x->lists[first + i]);
-	x->places[id] = (struct place){x->group, at};
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t frame = x->lists[first + i];
+		if (keeps_entry || at != root || !is_entry(&x->tree->frames[frame]))
+			at = lode_tree_child(x->tree, at, frame);
+	}
+	if (!keeps_entry)
+		x->places[id] = (struct place){x->group, at};
 	return at;
 }
 
 static uint32_t place_of(struct frames *x, uint32_t root, uint32_t id)
 {
 	const struct lode_nodes *nodes = &x->result->nodes[x->process];
+	uint32_t leaf = id;
 	size_t n = 0;
 	if (!id || id >= nodes->count) {
 		struct lode_frame f = {.name = intern(x, "<unknown>"), .kind = LODE_FRAME_SPECIAL};
@@ -227,8 +248,8 @@ static uint32_t place_of(struct frames *x, uint32_t root, uint32_t id)
 	}
 	uint32_t at = id ? x->places[id].node : root;
 	while (n--)
-		at = descend(x, at, x->path[n]);
-	return at;
+		at = descend(x, at, x->path[n], root, false);
+	return at == root ? descend(x, at, leaf, root, true) : at;
 }
 
 static uint32_t process_root(struct frames *x, uint32_t process)

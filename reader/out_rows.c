@@ -59,6 +59,7 @@ void lode_json_head(struct lode_json *j, const char *command, const struct lode_
 	lode_json_put_int(j, "lost_events", (int64_t)p->lost_events);
 	lode_json_put_int(j, "lost_samples", (int64_t)p->lost_samples);
 	lode_json_put_int(j, "python_dropped", (int64_t)p->python_dropped);
+	lode_json_put_int(j, "late_samples", (int64_t)p->stats.late_samples);
 	lode_json_put_bool(j, "is_damaged", p->is_truncated);
 	lode_json_line(j);
 	put_measures(j, p);

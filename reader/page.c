@@ -116,6 +116,21 @@ void lode_page_rows(const struct lode_output *out, const struct lode_view *v, si
 		print_rest(out, v, shown);
 }
 
+void lode_page_late(const struct lode_output *out, const struct lode_profile *p,
+		    enum lode_measure m)
+{
+	const struct lode_profile_stats *s = &p->stats;
+	char late[LODE_UNIT_MAX], all[LODE_UNIT_MAX];
+	if (lode_measure_counter(m) != LODE_MEASURE_SAMPLES || s->late_samples * 5 < s->samples ||
+	    s->late_samples < 10)
+		return;
+	fprintf(out->f,
+		"%s%s of %s samples hit the recording of memory itself: what allocates looks more "
+		"expensive than it is;\nfor CPU time alone: lode record --memory off%s\n",
+		lode_style(out, LODE_STYLE_DIM), lode_format_count(late, (int64_t)s->late_samples),
+		lode_format_count(all, (int64_t)s->samples), lode_style(out, LODE_STYLE_PLAIN));
+}
+
 void lode_page_losses(const struct lode_output *out, const struct lode_profile *p)
 {
 	char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX];
@@ -140,18 +155,47 @@ void lode_page_losses(const struct lode_output *out, const struct lode_profile *
 	fputs(lode_style(out, LODE_STYLE_PLAIN), out->f);
 }
 
+static bool is_python(const struct lode_profile *p, uint32_t node)
+{
+	return p->frames[p->nodes[node].frame].kind == LODE_FRAME_PYTHON;
+}
+
+/* How many frames stand from here up to the next Python frame, or to the root; 0: none, or this is
+ * no part of Python. */
+static size_t native_run(const struct lode_profile *p, uint32_t node, bool is_called_by_python)
+{
+	size_t n = 0;
+	for (; node && !is_python(p, node); node = p->nodes[node].parent)
+		n++;
+	return node || is_called_by_python ? n : 0;
+}
+
+/* The interpreter's own frames around Python frames are many and say little: of those at the leaf
+ * the first are shown, of the others how many they are. */
 char *lode_page_stack(const struct lode_profile *p, uint32_t node, size_t most)
 {
+	enum { LEAVES_SHOWN = 2 };
 	char *text = NULL, label[1024];
 	size_t size, n = 0, left = 0;
+	bool has_python = false;
 	FILE *f = open_memstream(&text, &size);
 	if (!f)
 		return lode_copy_string("");
 	for (; node; node = p->nodes[node].parent) {
+		size_t run = most && (has_python || n >= LEAVES_SHOWN)
+				     ? native_run(p, node, has_python)
+				     : 0;
 		if (most && n >= most) {
 			left++;
 			continue;
 		}
+		if (run > 1) {
+			fprintf(f, "%s(%zu native frames)", n++ ? "\n" : "", run);
+			while (--run)
+				node = p->nodes[node].parent;
+			continue;
+		}
+		has_python |= is_python(p, node);
 		fprintf(f, "%s%s", n++ ? "\n" : "",
 			lode_frame_label(&p->frames[p->nodes[node].frame], true, label,
 					 sizeof(label)));

@@ -13,11 +13,15 @@ void lode_page_title(const struct lode_output *out, const struct lode_profile *p
 		     enum lode_measure m);
 /* The first `limit` rows, and what the others hold. */
 void lode_page_rows(const struct lode_output *out, const struct lode_view *v, size_t limit);
+/* Where a good part of the samples hit the agent: what that means for shares of CPU time. */
+void lode_page_late(const struct lode_output *out, const struct lode_profile *p,
+		    enum lode_measure m);
 /* Only where there is something to say: lost events and samples, dropped Python parts, damage,
  * notices. */
 void lode_page_losses(const struct lode_output *out, const struct lode_profile *p);
 
-/* The frames of a stack as lines, leaf first, at most `most` (0: all); the caller's to free. */
+/* The frames of a stack as lines, leaf first, at most `most` (0: all, else long runs of native frames
+ * below Python ones are cut as well); the caller's to free. */
 char *lode_page_stack(const struct lode_profile *p, uint32_t node, size_t most);
 
 /* "samples", "allocations", "blocks": what a measure's count counts. */

@@ -75,8 +75,11 @@ static const char *own(struct lode_symbols *s, char *string)
 }
 
 /* `raw`, which lives as long as the resolver, or what it means. */
+/* glibc calls its functions by hidden aliases, __GI_NAME (include/libc-symbols.h): the same code. */
 static const char *shown_name(struct lode_symbols *s, const char *raw)
 {
+	if (!strncmp(raw, "__GI_", 5) && raw[5])
+		raw += 5;
 	char *demangled = lode_demangle(raw);
 
 	return demangled ? own(s, demangled) : raw;
