@@ -35,7 +35,7 @@ bool lode_python_is_ready(void)
 
 void lode_python_make_ready(void)
 {
-	if (!lode_interp_is_known() || lode_python_is_ready())
+	if (!__atomic_load_n(&lode_interp.is_known, __ATOMIC_ACQUIRE) || lode_python_is_ready())
 		return;
 	lode_interp.own_state();
 	is_ready = true;
