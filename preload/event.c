@@ -15,6 +15,11 @@ static LODE_COLD void lose(uint64_t *counter)
 #define LOSE_EVENT() lose(&lode_log->lost_events)
 #define LOSE_SAMPLE() lose(&lode_log->lost_samples)
 
+void lode_event_lost(void)
+{
+	LOSE_EVENT();
+}
+
 static inline uint8_t *put_time(struct lode_lane *l, uint8_t *p, uint64_t time)
 {
 	/* a core whose TSC lags by a tick: the lane stays monotonic */
@@ -63,6 +68,12 @@ static inline void put_alloc(struct lode_thread *t, uint32_t how, uint64_t addre
 void lode_event_alloc(struct lode_thread *t, uint32_t how, const void *block, size_t bytes, uint32_t stack)
 {
 	put_alloc(t, how, (uintptr_t)block, bytes, stack, lode_ticks_acquire());
+}
+
+void lode_event_alloc_at(struct lode_thread *t, uint32_t how, const void *block, size_t bytes, uint32_t stack,
+			 uint64_t time)
+{
+	put_alloc(t, how, (uintptr_t)block, bytes, stack, time);
 }
 
 void lode_event_free(struct lode_thread *t, const void *block, uint64_t time)

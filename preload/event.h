@@ -23,9 +23,15 @@ struct lode_thread;
 
 /* Context of the following: the hooks, thread marked busy, not in a signal. */
 void lode_event_alloc(struct lode_thread *t, uint32_t how, const void *p, size_t bytes, uint32_t stack);
+/* The same at a time of the caller's: where another lock orders the address' users (python/alloc.c). */
+void lode_event_alloc_at(struct lode_thread *t, uint32_t how, const void *p, size_t bytes, uint32_t stack,
+			 uint64_t time);
 void lode_event_free(struct lode_thread *t, const void *p, uint64_t time);
 void lode_event_map(struct lode_thread *t, uint32_t category, uintptr_t address, size_t bytes, uint32_t stack);
 void lode_event_unmap(struct lode_thread *t, uintptr_t address, size_t bytes, uint64_t time);
+
+/* An event that cannot be recorded: counted. */
+void lode_event_lost(void);
 
 /* Context: the signal handler, or a hook for a deferred one. */
 void lode_event_sample(struct lode_thread *t, uint32_t flags, uint64_t weight_ns, uint32_t stack);
