@@ -144,7 +144,7 @@ static void print_notices(const struct lode_profile *p, const struct lode_output
 		fprintf(out->f, "%s\n", is_missing ? lode_style(out, LODE_STYLE_PLAIN) : "");
 	}
 	if (shown < p->notice_count)
-		fprintf(out->f, "  and %zu more; see lode info\n", p->notice_count - shown);
+		fprintf(out->f, "  and %zu more; --json shows all\n", p->notice_count - shown);
 }
 
 static void print_parts(const struct lode_profile *p, const struct lode_view_options *o,
@@ -173,7 +173,7 @@ static void print_text(const struct lode_profile *p, const struct lode_view_opti
 		print_parts(p, o, out);
 	print_notices(p, out);
 	fputc('\n', out->f);
-	lode_page_losses(out, p);
+	lode_page_lost(out, p);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

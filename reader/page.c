@@ -131,12 +131,9 @@ void lode_page_late(const struct lode_output *out, const struct lode_profile *p,
 		lode_format_count(all, (int64_t)s->samples), lode_style(out, LODE_STYLE_PLAIN));
 }
 
-void lode_page_losses(const struct lode_output *out, const struct lode_profile *p)
+void lode_page_lost(const struct lode_output *out, const struct lode_profile *p)
 {
 	char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX];
-	size_t missing = 0;
-	for (size_t i = 0; i < p->notice_count; i++)
-		missing += p->notices[i].severity > 0;
 	fputs(lode_style(out, LODE_STYLE_WARM), out->f);
 	if (p->lost_events || p->lost_samples)
 		fprintf(out->f, "lost: %s events, %s samples: the figures above are without them\n",
@@ -149,10 +146,19 @@ void lode_page_losses(const struct lode_output *out, const struct lode_profile *
 	if (p->is_truncated)
 		fputs("the recording is damaged or ends early: this is what could be read\n",
 		      out->f);
-	if (missing)
-		fprintf(out->f, "%zu notice%s what is missing here; see lode info\n", missing,
-			missing == 1 ? " says" : "s say");
 	fputs(lode_style(out, LODE_STYLE_PLAIN), out->f);
+}
+
+void lode_page_losses(const struct lode_output *out, const struct lode_profile *p)
+{
+	size_t missing = 0;
+	for (size_t i = 0; i < p->notice_count; i++)
+		missing += p->notices[i].severity > 0;
+	lode_page_lost(out, p);
+	if (missing)
+		fprintf(out->f, "%s%zu notice%s what is missing here; see lode report%s\n",
+			lode_style(out, LODE_STYLE_WARM), missing,
+			missing == 1 ? " says" : "s say", lode_style(out, LODE_STYLE_PLAIN));
 }
 
 static bool is_python(const struct lode_profile *p, uint32_t node)

@@ -16,8 +16,9 @@ void lode_page_rows(const struct lode_output *out, const struct lode_view *v, si
 /* Where a good part of the samples hit the agent: what that means for shares of CPU time. */
 void lode_page_late(const struct lode_output *out, const struct lode_profile *p,
 		    enum lode_measure m);
-/* Only where there is something to say: lost events and samples, dropped Python parts, damage,
- * notices. */
+/* Only where there is something to say: lost events and samples, dropped Python parts, damage. */
+void lode_page_lost(const struct lode_output *out, const struct lode_profile *p);
+/* The same, and that there are notices. */
 void lode_page_losses(const struct lode_output *out, const struct lode_profile *p);
 
 /* The frames of a stack as lines, leaf first, at most `most` (0: all, else long runs of native frames
