@@ -1,12 +1,12 @@
 #!/bin/bash
 # Real programs in miniature: the same output with and without lode.  Each workload is a function that works in the current
 # directory and prints what must not change; sizes are small, so that all of them take a minute.
-# Usage: workloads.sh [NAME...].  Prints a line a workload, as tests/README.md says.
+# Usage: workloads.sh [NAME...].  Prints a line a workload, as tests/README.md says.  KEEP=DIR keeps the recordings there.
 set -u
 LODE=${LODE:-$(dirname "$0")/../../build/lode}
 LODE=$(realpath "$LODE")
 HERE=$(mktemp -d /tmp/lode-workloads-XXXXXX)
-trap 'rm -rf "$HERE"' EXIT
+trap '[ -z "${KEEP:-}" ] || cp -r "$HERE/recordings/." "$KEEP"; rm -rf "$HERE"' EXIT
 export LC_ALL=C TZ=UTC HOME=$HERE
 
 bash_() {
@@ -180,9 +180,12 @@ workload() { # NAME COMMAND [USER]: runs the function plain and under lode and c
 	elif ! cmp -s "$HERE/$name-plain/err" "$HERE/$name-lode/err" && [ "$name" != nginx ]; then
 		diff "$HERE/$name-plain/err" "$HERE/$name-lode/err" | head -10
 		echo "not ok $name: standard error differs under lode"
-	elif ! "$LODE" top -n 3 "$HERE/recordings/$name.lode" >"$HERE/top" 2>&1; then
-		head -3 "$HERE/top"
+	elif ! "$LODE" report "$HERE/recordings/$name.lode" >"$HERE/report" 2>&1; then
+		head -3 "$HERE/report"
 		echo "not ok $name: the recording cannot be read"
+	elif ! head -n 1 "$HERE/report" | grep -q ' lost 0$'; then
+		head -n 1 "$HERE/report"
+		echo "not ok $name: events were lost"
 	else
 		echo "ok $name"
 	fi
