@@ -200,7 +200,8 @@ static bool next_record(struct reader *r, struct record *record)
 	while (!r->s || !get_record(&r->d, record))
 		if (!reader_opens_next(r))
 			return false;
-	r->definitions += record->kind < LODE_TAG_ALLOC_SITE;
+	r->definitions += record->kind < LODE_TAG_ALLOC_SITE && record->kind != LODE_RECORD_LANE &&
+			  record->kind != LODE_RECORD_CLOCK;
 	r->last_time = record->time;
 	return true;
 }
