@@ -1,5 +1,6 @@
 /* The public interface, include/lode/lode.h. */
 #include "event.h"
+#include "os.h"
 #include "segment.h"
 #include "state.h"
 #include "thread.h"
@@ -25,7 +26,8 @@ LODE_EXPORT void lode_pause(void)
 
 LODE_EXPORT void lode_resume(void)
 {
-	if (lode_log && lode_stream)
+	/* not in a child that is not followed, nor past a system call filter */
+	if (lode_log && lode_stream && !lode_is_filtered && lode_os_pid() == lode_pid)
 		lode_gate->is_on = 1;
 }
 

@@ -7,6 +7,7 @@
  * (lode_modules_epoch) and code objects that died (lode_code_generation). */
 #include "capture.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "modules.h"
@@ -106,6 +107,7 @@ struct merge {
 	const struct lode_python_walk *python;
 	bool validate;
 	bool is_full;
+	uint64_t special; /* enum lode_special that stands above the Python frames; 0: none */
 };
 
 static void add(struct merge *m, enum lode_node_kind kind, uint64_t value, uint32_t aux)
@@ -161,6 +163,14 @@ static void add_eval(struct merge *m, uintptr_t low, uintptr_t high)
 		add_python_segment(m);
 }
 
+/* Once, between the innermost Python frame and the native frames that it called. */
+static void add_special(struct merge *m)
+{
+	if (m->special)
+		add(m, LODE_NODE_SPECIAL, m->special, 0);
+	m->special = 0;
+}
+
 static void merge_frames(struct merge *m, const struct lode_unwind *u)
 {
 	const struct lode_native_frame *f = u->frames;
@@ -168,6 +178,7 @@ static void merge_frames(struct merge *m, const struct lode_unwind *u)
 	for (uint32_t i = 0; i < u->depth; i++) {
 		bool is_exact = i == 0 && u->pc_is_exact;
 		if (m->python->depth && lode_python_is_eval(is_exact ? f[i].pc : f[i].pc - 1)) {
+			add_special(m);
 			add_eval(m, i ? f[i - 1].cfa : u->sp, f[i].cfa);
 			if (lode_config.native == LODE_NATIVE_LEAF)
 				break;
@@ -175,6 +186,7 @@ static void merge_frames(struct merge *m, const struct lode_unwind *u)
 			add_native(m, f[i].pc, is_exact);
 		}
 	}
+	add_special(m);
 	while (m->python_at < m->python->depth)
 		add_python_segment(m);
 }
@@ -243,18 +255,18 @@ static uint32_t walk(struct lode_thread *t, struct lode_unwind *u, struct lode_p
 	lode_modules_enter();
 	/* where native frames are off, the loops are still needed when there is no Python to walk */
 	lode_unwind(u);
-	if (!w->in_signal && (u->flags & LODE_UNWIND_UNSUPPORTED))
+	if (!w->in_signal && (u->flags & LODE_UNWIND_UNSUPPORTED)) {
+		int saved = errno;
 		lode_unwind_slow(u);
+		errno = saved;
+	}
 	if (w->state)
 		lode_python_walk(w);
 	struct merge m = {.t = t, .python = w, .validate = w->in_signal};
-	uint64_t special = UINT64_MAX;
 	if (w->flags & LODE_PYTHON_GC)
-		special = LODE_SPECIAL_GC;
+		m.special = LODE_SPECIAL_GC;
 	else if (w->flags & LODE_PYTHON_DROPPED)
-		special = LODE_SPECIAL_PYTHON_DROPPED;
-	if (special != UINT64_MAX)
-		add(&m, LODE_NODE_SPECIAL, special, 0);
+		m.special = LODE_SPECIAL_PYTHON_DROPPED;
 	merge_frames(&m, u);
 	lode_modules_leave();
 	/* code that no module covers: generated, or a library that came by a way we do not see */
@@ -317,6 +329,11 @@ uint32_t lode_capture_special(uintptr_t routine, uint32_t special)
 	uint32_t stack = LODE_STACK_NONE;
 	if (routine)
 		stack = lode_capture_leaf(stack, routine);
+	return lode_capture_under(stack, special);
+}
+
+uint32_t lode_capture_under(uint32_t stack, uint32_t special)
+{
 	return lode_stacks_node(stack, (uint64_t)LODE_NODE_SPECIAL << LODE_NODE_KIND_SHIFT | special, 0);
 }
 

@@ -23,6 +23,9 @@ uint32_t lode_capture_signal(struct lode_thread *t, struct lode_capture_context 
 /* A stack of one special frame, or of a routine and a special frame in it.  Context: any. */
 uint32_t lode_capture_special(uintptr_t routine, uint32_t special);
 
+/* Adds a special frame as leaf.  Context: any. */
+uint32_t lode_capture_under(uint32_t stack, uint32_t special);
+
 /* Adds the exact address `pc` as leaf to `stack`.  Context: any. */
 uint32_t lode_capture_leaf(uint32_t stack, uintptr_t pc);
 

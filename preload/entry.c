@@ -28,7 +28,7 @@ struct lode_config lode_config = {
 
 static struct lode_gate closed;
 struct lode_gate *lode_gate = &closed;
-void *lode_real_dlopen __attribute__((visibility("hidden"))); /* for hook_dlopen.S */
+void *lode_real_dlopen;
 
 extern char **environ;
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -211,13 +211,35 @@ static bool begin_main_thread(void)
 	lode_os_main_stack(&low, &high);
 	t->is_main = true;
 	lode_life_begin(t, low, high, 0);
-	t->busy = 1;
+	t->busy = 2;
 	return true;
+}
+
+/* Takes our element out of LD_PRELOAD (separated by colons or blanks), in place; the program's own stay. */
+static void leave_preload(void)
+{
+	char **slot = environment_slot("LD_PRELOAD");
+	if (!slot)
+		return;
+	char *to = *slot + sizeof "LD_PRELOAD", *from = to;
+	while (*from) {
+		char *end = from;
+		while (*end && *end != ':' && *end != ' ')
+			end++;
+		char *next = *end ? end + 1 : end;
+		if (end - from < 10 || !starts_with(end - 10, "liblode.so"))
+			while (from < next)
+				*to++ = *from++;
+		from = next;
+	}
+	*to = 0;
+	if (to == *slot + sizeof "LD_PRELOAD")
+		environment_drop("LD_PRELOAD");
 }
 
 static void keep_to_ourselves(void)
 {
-	environment_drop("LD_PRELOAD");
+	leave_preload();
 	environment_drop(LODE_ENV_OUTPUT);
 	environment_drop(LODE_ENV_OPTIONS);
 }

@@ -173,7 +173,7 @@ static bool put_record_anywhere(const struct long_record *r)
 	if ((uintptr_t)t <= 1)
 		return false;
 	uint32_t was_busy = t->busy;
-	t->busy = 1;
+	t->busy = 2;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	bool done = put_record(t, r);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

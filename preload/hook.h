@@ -38,8 +38,10 @@ static inline void lode_hook_acquired(struct lode_thread *t, uint32_t how, void 
 	lode_sample_next(t);
 	if (unlikely(!lode_gate->hooks_memory))
 		return;
-	if (unlikely(lode_config.memory == LODE_MEMORY_SAMPLE) && !lode_sample_remember(p))
+	if (unlikely(lode_config.memory == LODE_MEMORY_SAMPLE) && !lode_sample_remember(p)) {
+		lode_event_lost();
 		return;
+	}
 	lode_event_alloc(t, how, p, bytes, lode_capture_hook(t, frame));
 }
 

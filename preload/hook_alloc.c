@@ -50,12 +50,29 @@ LODE_EXPORT void *calloc(size_t n, size_t m)
 	return p;
 }
 
-/* Both halves, once the outcome is known: nothing where it failed.  realloc(p, 0) that frees returns NULL. */
-static inline void moved(struct lode_thread *t, uint32_t how, void *before, uint64_t released, void *after,
-			 size_t bytes, void *frame)
+/* realloc's first half.  A sampled block is forgotten before the real call, which may give its address to another
+ * thread. */
+struct release {
+	void *block;
+	uint64_t time;
+	bool is_known;
+};
+
+static inline struct release release_before(struct lode_thread *t, void *block)
 {
-	if (before && (after || bytes == 0))
-		lode_hook_released(t, before, released);
+	(void)t;
+	return (struct release){block, lode_ticks_release(),
+				block && (lode_config.memory != LODE_MEMORY_SAMPLE || lode_sample_forget(block))};
+}
+
+/* Both halves, once the outcome is known: nothing where it failed.  realloc(p, 0) that frees returns NULL. */
+static inline void moved(struct lode_thread *t, uint32_t how, struct release r, void *after, size_t bytes, void *frame)
+{
+	bool is_released = after || bytes == 0;
+	if (r.is_known && !is_released && lode_config.memory == LODE_MEMORY_SAMPLE)
+		lode_sample_remember(r.block); /* it is still there */
+	else if (r.is_known && is_released && lode_gate->hooks_memory)
+		lode_event_free(t, r.block, r.time);
 	if (after && lode_sample_is_due(t, bytes))
 		lode_hook_acquired(t, how, after, bytes, frame);
 }
@@ -65,9 +82,9 @@ LODE_EXPORT void *realloc(void *before, size_t n)
 	struct lode_thread *t = lode_hook_enter();
 	if (unlikely(!t))
 		return lode_real.realloc(before, n);
-	uint64_t released = lode_ticks_release();
+	struct release r = release_before(t, before);
 	void *p = lode_real.realloc(before, n);
-	moved(t, LODE_HOW_REALLOC, before, released, p, n, LODE_FRAME);
+	moved(t, LODE_HOW_REALLOC, r, p, n, LODE_FRAME);
 	lode_thread_leave(t, LODE_FRAME);
 	return p;
 }
@@ -82,9 +99,9 @@ LODE_EXPORT void *reallocarray(void *before, size_t n, size_t m)
 	struct lode_thread *t = lode_hook_enter();
 	if (unlikely(!t))
 		return lode_real.realloc(before, bytes);
-	uint64_t released = lode_ticks_release();
+	struct release r = release_before(t, before);
 	void *p = lode_real.realloc(before, bytes);
-	moved(t, LODE_HOW_REALLOCARRAY, before, released, p, bytes, LODE_FRAME);
+	moved(t, LODE_HOW_REALLOCARRAY, r, p, bytes, LODE_FRAME);
 	lode_thread_leave(t, LODE_FRAME);
 	return p;
 }
@@ -150,11 +167,50 @@ FREE_HOOK(free_sized, (void *p, size_t n), p, lode_real.free_sized ? lode_real.f
 FREE_HOOK(free_aligned_sized, (void *p, size_t alignment, size_t n), p,
 	  lode_real.free_aligned_sized ? lode_real.free_aligned_sized(p, alignment, n) : lode_real.free(p))
 
-/* ---- jemalloc's own names, for programs linked with it --------------------------------------- */
+/* ---- jemalloc's own names, for programs linked with it ---------------------------------------
+ * A program may also only look whether they exist: where no jemalloc is behind us they do what jemalloc would, by the
+ * functions that there are.  Flags: the low six bits are the alignment's logarithm, 0x40 asks for zeros (jemalloc(3)). */
 
-FREE_HOOK(dallocx, (void *p, int flags), p, lode_real.dallocx(p, flags))
-FREE_HOOK(sdallocx, (void *p, size_t n, int flags), p, lode_real.sdallocx(p, n, flags))
-ALIGNED_HOOK(mallocx, MALLOCX, (size_t n, int flags), (n, flags), n)
+static void *plain_mallocx(size_t n, int flags)
+{
+	size_t alignment = (size_t)1 << (flags & 63);
+	void *p = alignment > 16 ? lode_real.memalign(alignment, n) : lode_real.malloc(n);
+	for (size_t i = 0; p && (flags & 0x40) && i < n; i++)
+		((volatile char *)p)[i] = 0;
+	return p;
+}
+
+static void *real_mallocx(size_t n, int flags)
+{
+	return lode_real.mallocx ? lode_real.mallocx(n, flags) : plain_mallocx(n, flags);
+}
+
+static void *real_rallocx(void *p, size_t n, int flags)
+{
+	return lode_real.rallocx ? lode_real.rallocx(p, n, flags) : lode_real.realloc(p, n);
+}
+
+static size_t real_xallocx(void *p, size_t n, size_t extra, int flags)
+{
+	return lode_real.xallocx ? lode_real.xallocx(p, n, extra, flags) : lode_real.malloc_usable_size(p);
+}
+
+FREE_HOOK(dallocx, (void *p, int flags), p, lode_real.dallocx ? lode_real.dallocx(p, flags) : lode_real.free(p))
+FREE_HOOK(sdallocx, (void *p, size_t n, int flags), p,
+	  lode_real.sdallocx ? lode_real.sdallocx(p, n, flags) : lode_real.free(p))
+
+LODE_EXPORT void *mallocx(size_t n, int flags)
+{
+	lode_real_resolve();
+	struct lode_thread *t = lode_hook_enter();
+	void *p = real_mallocx(n, flags);
+	if (unlikely(!t))
+		return p;
+	if (likely(p) && lode_sample_is_due(t, n))
+		lode_hook_acquired(t, LODE_HOW_MALLOCX, p, n, LODE_FRAME);
+	lode_thread_leave(t, LODE_FRAME);
+	return p;
+}
 
 void *rallocx(void *before, size_t n, int flags);
 LODE_EXPORT void *rallocx(void *before, size_t n, int flags)
@@ -162,10 +218,10 @@ LODE_EXPORT void *rallocx(void *before, size_t n, int flags)
 	lode_real_resolve();
 	struct lode_thread *t = lode_hook_enter();
 	if (unlikely(!t))
-		return lode_real.rallocx(before, n, flags);
-	uint64_t released = lode_ticks_release();
-	void *p = lode_real.rallocx(before, n, flags);
-	moved(t, LODE_HOW_RALLOCX, before, released, p, n, LODE_FRAME);
+		return real_rallocx(before, n, flags);
+	struct release r = release_before(t, before);
+	void *p = real_rallocx(before, n, flags);
+	moved(t, LODE_HOW_RALLOCX, r, p, n, LODE_FRAME);
 	lode_thread_leave(t, LODE_FRAME);
 	return p;
 }
@@ -177,13 +233,12 @@ LODE_EXPORT size_t xallocx(void *p, size_t n, size_t extra, int flags)
 	lode_real_resolve();
 	struct lode_thread *t = lode_hook_enter();
 	if (unlikely(!t))
-		return lode_real.xallocx(p, n, extra, flags);
-	uint64_t released = lode_ticks_release();
-	size_t r = lode_real.xallocx(p, n, extra, flags);
-	if (r >= n)
-		moved(t, LODE_HOW_RALLOCX, p, released, p, n, LODE_FRAME);
+		return real_xallocx(p, n, extra, flags);
+	struct release r = release_before(t, p);
+	size_t got = real_xallocx(p, n, extra, flags);
+	moved(t, LODE_HOW_RALLOCX, r, got >= n ? p : NULL, n, LODE_FRAME);
 	lode_thread_leave(t, LODE_FRAME);
-	return r;
+	return got;
 }
 
 LODE_EXPORT size_t malloc_usable_size(void *p)

@@ -31,9 +31,10 @@ static struct lode_thread *enter_maps(void)
 static void *map(void *at, size_t n, int protection, int flags, int fd, off_t offset, void *frame)
 {
 	struct lode_thread *t = enter_maps();
-	uint64_t released = lode_ticks_release();
+	uint64_t released = t ? lode_ticks_release() : 0;
+	lode_real_resolve();
 	void *p = lode_real.mmap ? lode_real.mmap(at, n, protection, flags, fd, offset)
-				 : lode_os_mmap(at, n, protection, flags, fd, offset);
+				 : lode_os_mmap(at, n, protection, flags, fd, offset); /* while the names are resolved */
 	if (!t)
 		return p;
 	int saved = errno;
@@ -61,7 +62,8 @@ LODE_EXPORT void *mmap64(void *at, size_t n, int protection, int flags, int fd, 
 LODE_EXPORT int munmap(void *p, size_t n)
 {
 	struct lode_thread *t = enter_maps();
-	uint64_t released = lode_ticks_release();
+	uint64_t released = t ? lode_ticks_release() : 0;
+	lode_real_resolve();
 	int r = lode_real.munmap ? lode_real.munmap(p, n) : lode_os_munmap(p, n);
 	if (!t)
 		return r;
@@ -79,7 +81,7 @@ LODE_EXPORT void *mremap(void *before, size_t old, size_t n, int flags, ...)
 	va_end(arguments);
 	lode_real_resolve();
 	struct lode_thread *t = enter_maps();
-	uint64_t released = lode_ticks_release();
+	uint64_t released = t ? lode_ticks_release() : 0;
 	void *p = lode_real.mremap(before, old, n, flags, at);
 	if (!t)
 		return p;
@@ -109,7 +111,7 @@ LODE_EXPORT void *sbrk(intptr_t n)
 {
 	lode_real_resolve();
 	struct lode_thread *t = enter_maps();
-	uint64_t released = lode_ticks_release();
+	uint64_t released = t ? lode_ticks_release() : 0;
 	void *before = lode_real.sbrk(n);
 	if (!t)
 		return before;
@@ -125,7 +127,7 @@ LODE_EXPORT int brk(void *end)
 {
 	lode_real_resolve();
 	struct lode_thread *t = enter_maps();
-	uint64_t released = lode_ticks_release();
+	uint64_t released = t ? lode_ticks_release() : 0;
 	uintptr_t before = t ? (uintptr_t)lode_real.sbrk(0) : 0;
 	int r = lode_real.brk(end);
 	if (!t)

@@ -24,6 +24,8 @@
 
 extern char **environ;
 
+#define LATE_LOOKS 256u
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 struct start {
@@ -211,7 +213,7 @@ LODE_EXPORT int prctl(int option, ...)
 		a[i] = va_arg(rest, unsigned long);
 	va_end(rest);
 	lode_real_resolve();
-	if (option == PR_SET_SECCOMP)
+	if (option == PR_SET_SECCOMP || (option == PR_SET_TSC && a[0] == PR_TSC_SIGSEGV))
 		filter_comes();
 	return lode_real.prctl(option, a[0], a[1], a[2], a[3]);
 }
@@ -225,7 +227,8 @@ LODE_EXPORT long syscall(long number, ...)
 		a[i] = va_arg(rest, long);
 	va_end(rest);
 	lode_real_resolve();
-	if (number == SYS_seccomp && a[0] != SECCOMP_GET_ACTION_AVAIL)
+	bool is_set = a[0] == SECCOMP_SET_MODE_STRICT ? a[1] == 0 : a[0] == SECCOMP_SET_MODE_FILTER && a[2];
+	if (number == SYS_seccomp && is_set)
 		filter_comes();
 	return lode_real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -251,14 +254,17 @@ bool lode_dlopen_needs_caller(const char *name);
 bool lode_dlopen_needs_caller(const char *name)
 {
 	lode_real_resolve();
+	lode_real_dlopen = (void *)lode_real.dlopen; /* another library's constructor may come before ours */
 	bool has_slash = false, has_token = false;
 	for (const char *c = name; c && *c; c++) {
 		has_slash |= *c == '/';
 		has_token |= *c == '$';
 	}
 	bool needs = name && (!has_slash || has_token);
-	if (needs)
+	if (needs) {
+		__atomic_store_n(&lode_life_late_looks, LATE_LOOKS, __ATOMIC_RELAXED);
 		lode_modules_want_refresh();
+	}
 	return needs;
 }
 

@@ -1,7 +1,11 @@
 /* Hooks of the signal functions: SIGPROF is answered from signals.c, everything else goes through. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -10,10 +14,14 @@
 #include "prof.h"
 #include "signals_state.h"
 #include "state.h"
+#include "thread.h"
 
+#define MINSIGSTKSZ_OF_KERNEL 2048 /* smaller ones it refuses */
+
+/* Not in a child of vfork: what it does to its signals before exec is none of its parent's business. */
 static bool is_virtual(void)
 {
-	return lode_gate && lode_gate->is_on && lode_prof_is_on();
+	return lode_prof_is_on() && !lode_is_filtered && lode_os_pid() == lode_pid;
 }
 
 /* ---- dispositions --------------------------------------------------------------------------- */
@@ -103,6 +111,98 @@ lode_signal_handler __sysv_signal(int sig, lode_signal_handler handler);
 LODE_EXPORT lode_signal_handler __sysv_signal(int sig, lode_signal_handler handler)
 {
 	return system_v(sig, handler);
+}
+
+/* The older names come down to the same two functions. */
+LODE_EXPORT lode_signal_handler sigset(int sig, lode_signal_handler handler)
+{
+	lode_real_resolve();
+	if (sig != SIGPROF || !is_virtual())
+		return lode_real.sigset(sig, handler);
+	sigset_t prof, before;
+	sigemptyset(&prof);
+	sigaddset(&prof, SIGPROF);
+	struct lode_os_sigaction old;
+	lode_signals_get(&old);
+	if (handler != SIG_HOLD)
+		set_simple(handler, 0);
+	sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &prof, &before);
+	return sigismember(&before, SIGPROF) == 1 ? SIG_HOLD : (lode_signal_handler)(void *)old.handler;
+}
+
+LODE_EXPORT int sigignore(int sig)
+{
+	lode_real_resolve();
+	if (sig != SIGPROF || !is_virtual())
+		return lode_real.sigignore(sig);
+	set_simple(SIG_IGN, 0);
+	return 0;
+}
+
+LODE_EXPORT int siginterrupt(int sig, int interrupts)
+{
+	lode_real_resolve();
+	if (sig != SIGPROF || !is_virtual())
+		return lode_real.siginterrupt(sig, interrupts);
+	struct lode_os_sigaction a;
+	lode_signals_get(&a);
+	a.flags = interrupts ? a.flags & ~(unsigned long)SA_RESTART : a.flags | SA_RESTART;
+	lode_signals_set(&a);
+	return 0;
+}
+
+static int hold(int sig, int how)
+{
+	sigset_t one;
+	sigemptyset(&one);
+	if (sigaddset(&one, sig) < 0)
+		return -1;
+	return sigprocmask(how, &one, NULL);
+}
+
+LODE_EXPORT int sighold(int sig)
+{
+	return hold(sig, SIG_BLOCK);
+}
+
+LODE_EXPORT int sigrelse(int sig)
+{
+	return hold(sig, SIG_UNBLOCK);
+}
+
+/* An alternate stack that is too small for the kernel's own frame (MINSIGSTKSZ is 2048, AVX-512 registers alone are
+ * more) never mattered to a program whose signal does not come.  Ours does: then a larger one takes its place, and the
+ * program is told of its own. */
+LODE_EXPORT int sigaltstack(const stack_t *now, stack_t *before)
+{
+	lode_real_resolve();
+	struct lode_thread *t = lode_self;
+	stack_t old, larger;
+	size_t least = getauxval(AT_MINSIGSTKSZ) + 1024;
+	if ((uintptr_t)t <= 1 || !is_virtual())
+		return lode_real.sigaltstack(now, before);
+	if (now && !(now->ss_flags & SS_DISABLE) && now->ss_size >= MINSIGSTKSZ_OF_KERNEL && now->ss_size < least) {
+		larger = (stack_t){.ss_sp = t->alternate, .ss_size = sizeof t->alternate, .ss_flags = now->ss_flags};
+		int r = lode_real.sigaltstack(&larger, &old);
+		if (r == 0 && before)
+			*before = t->has_alternate ? t->program_alternate : old;
+		if (r == 0) {
+			t->program_alternate = *now;
+			t->has_alternate = true;
+		}
+		return r;
+	}
+	int r = lode_real.sigaltstack(now, &old);
+	if (r == 0 && before) {
+		*before = old;
+		if (t->has_alternate) {
+			*before = t->program_alternate;
+			before->ss_flags = old.ss_flags;
+		}
+	}
+	if (r == 0 && now)
+		t->has_alternate = false;
+	return r;
 }
 
 /* ---- masks ---------------------------------------------------------------------------------- */
@@ -252,4 +352,65 @@ LODE_EXPORT int sigpending(sigset_t *set)
 			sigaddset(set, SIGPROF);
 	}
 	return r;
+}
+
+/* ---- waiting under another mask -------------------------------------------------------------- */
+
+/* For the call the thread believes what `mask` says.  One of its own that waits is put into the kernel first, blocked, so
+ * that it arrives inside the call. */
+static bool wait_under(const sigset_t *mask, sigset_t *changed)
+{
+	bool was = lode_signals_blocked();
+	*changed = *mask;
+	sigdelset(changed, SIGPROF);
+	lode_signals_believe_inside(sigismember(mask, SIGPROF) == 1);
+	return was;
+}
+
+static int waited(bool was, int r)
+{
+	int saved = errno;
+	lode_signals_believe(was);
+	errno = saved;
+	return r;
+}
+
+LODE_EXPORT int sigsuspend(const sigset_t *mask)
+{
+	lode_real_resolve();
+	if (!is_virtual())
+		return lode_real.sigsuspend(mask);
+	sigset_t changed;
+	bool was = wait_under(mask, &changed);
+	return waited(was, lode_real.sigsuspend(&changed));
+}
+
+LODE_EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	lode_real_resolve();
+	if (!mask || !is_virtual())
+		return lode_real.ppoll(fds, n, timeout, mask);
+	sigset_t changed;
+	bool was = wait_under(mask, &changed);
+	return waited(was, lode_real.ppoll(fds, n, timeout, &changed));
+}
+
+LODE_EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout, const sigset_t *mask)
+{
+	lode_real_resolve();
+	if (!mask || !is_virtual())
+		return lode_real.pselect(n, r, w, e, timeout, mask);
+	sigset_t changed;
+	bool was = wait_under(mask, &changed);
+	return waited(was, lode_real.pselect(n, r, w, e, timeout, &changed));
+}
+
+LODE_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout, const sigset_t *mask)
+{
+	lode_real_resolve();
+	if (!mask || !is_virtual())
+		return lode_real.epoll_pwait(fd, events, n, timeout, mask);
+	sigset_t changed;
+	bool was = wait_under(mask, &changed);
+	return waited(was, lode_real.epoll_pwait(fd, events, n, timeout, &changed));
 }

@@ -1,6 +1,8 @@
 /* Lanes: moving from one segment to the next.  Contract in lane.h. */
 #include "lane.h"
 
+#include <sys/mman.h>
+
 #include "clock.h"
 #include "lode/varint.h"
 #include "os.h"
@@ -70,4 +72,17 @@ void lode_lane_prepare(struct lode_thread *t)
 {
 	if (!t->lane.spare)
 		t->lane.spare = lode_segment_claim(LODE_PAYLOAD_RECORDS);
+}
+
+static void detach(struct lode_segment_header *s)
+{
+	if (!s)
+		return;
+	lode_os_mmap(s, LODE_SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+void lode_lane_detach(struct lode_thread *t)
+{
+	detach(t->lane.segment);
+	detach(t->lane.spare);
 }

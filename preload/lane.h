@@ -18,6 +18,9 @@ bool lode_lane_room_slow(struct lode_thread *t, uint32_t bytes);
 /* A spare for the signal handler.  Context: hooks. */
 void lode_lane_prepare(struct lode_thread *t);
 
+/* In a forked child, inside an interrupted hook: private memory takes the place of the parent's segments. */
+void lode_lane_detach(struct lode_thread *t);
+
 /* Names the thread in the lane (a pooled lane with a new owner). */
 void lode_lane_name(struct lode_thread *t);
 

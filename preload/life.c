@@ -20,6 +20,8 @@
 
 #define DESTRUCTOR_ROUNDS 4 /* PTHREAD_DESTRUCTOR_ITERATIONS of glibc */
 
+uint32_t lode_life_late_looks;
+
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
@@ -50,7 +52,7 @@ static void say_name(int tid)
 
 void lode_life_begin(struct lode_thread *t, uintptr_t low, uintptr_t high, uintptr_t start_routine)
 {
-	t->busy = 1;
+	t->busy = 2;
 	t->attention = LODE_ATTENTION_PREPARE;
 	t->tid = lode_os_tid();
 	t->stack_low = low;
@@ -59,6 +61,7 @@ void lode_life_begin(struct lode_thread *t, uintptr_t low, uintptr_t high, uintp
 	t->random = ((lode_ticks_release() * 0x9e3779b97f4a7c15u) ^ ((uint64_t)t->tid << 32)) | 1;
 	lode_sample_next(t);
 	t->has_pending_prof = false;
+	t->blocks_prof = false;
 	lode_self = t;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (has_exit_key && !t->is_main)
@@ -89,7 +92,7 @@ void lode_life_end(void)
 	t->busy = 1;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	lode_sampler_stop(t);
-	if (!lode_is_filtered)
+	if (lode_gate->is_on && !lode_is_filtered && lode_os_pid() == lode_pid)
 		lode_life_account_exit(t);
 	lode_self = LODE_THREAD_RETIRED;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -108,6 +111,8 @@ LODE_COLD struct lode_thread *lode_thread_enter_slow(void)
 		return NULL;
 	if (t == LODE_THREAD_RETIRED) {
 		t = lode_thread_take_orphans();
+		if (!t)
+			return NULL;
 		t->busy = 2; /* leave comes back here */
 		if (t->tid != lode_os_tid()) {
 			t->tid = lode_os_tid();
@@ -126,6 +131,7 @@ LODE_COLD struct lode_thread *lode_thread_enter_slow(void)
 	if (t) {
 		lode_life_begin(t, 0, 0, 0);
 		t->busy = 1;
+		t->hook_frame = UINTPTR_MAX;
 	}
 	errno = saved;
 	return t;
@@ -139,6 +145,12 @@ static void prepare(struct lode_thread *t)
 	lode_code_prepare();
 	if (lode_modules_refresh_wanted()) {
 		lode_modules_refresh();
+		/* a dlopen whose end we do not see: looked for again until it has come */
+		uint32_t left = __atomic_load_n(&lode_life_late_looks, __ATOMIC_RELAXED);
+		if (left) {
+			__atomic_store_n(&lode_life_late_looks, left - 1, __ATOMIC_RELAXED);
+			lode_modules_want_refresh();
+		}
 		lode_interp_look();
 	}
 	lode_python_alloc_check();

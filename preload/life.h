@@ -17,6 +17,9 @@ void lode_life_end(void);
 /* Name, residue and end record of the thread, which lives on (exit, exec).  Context: busy. */
 void lode_life_account_exit(struct lode_thread *t);
 
+/* How many more times the module list is looked at for what a dlopen under way will have brought. */
+extern uint32_t lode_life_late_looks;
+
 /* Every thread's timer, for good.  Context: busy thread. */
 void lode_life_stop_timers(void);
 

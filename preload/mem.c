@@ -1,8 +1,7 @@
 /* The private allocator: jemalloc, renamed by preload/build.mk.  Contract in mem.h.
  *
  * jemalloc's imports that could meet the program come here instead (lode_shim_*): memory straight from the kernel,
- * no environment and no /etc/malloc.conf (a MALLOC_CONF meant for the program must not reach us), no dlsym, no atexit;
- * its fork handlers run when ours do. */
+ * no environment and no /etc/malloc.conf (a MALLOC_CONF meant for the program must not reach us), no dlsym, no atexit, no fork handlers. */
 #include "mem.h"
 
 #include <stdbool.h>
@@ -74,13 +73,9 @@ void *lode_shim_dlsym(void *handle, const char *name)
 	return NULL;
 }
 
-static void (*fork_prepare)(void), (*fork_parent)(void), (*fork_child)(void);
-
 int lode_shim_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
-	fork_prepare = prepare;
-	fork_parent = parent;
-	fork_child = child;
+	(void)prepare, (void)parent, (void)child; /* never in use during a fork: mem.h */
 	return 0;
 }
 
@@ -146,22 +141,4 @@ void *lode_mem_realloc(void *p, size_t bytes)
 void lode_mem_free(void *p)
 {
 	lode_je_free(p);
-}
-
-void lode_mem_fork_prepare(void)
-{
-	if (fork_prepare)
-		fork_prepare();
-}
-
-void lode_mem_fork_parent(void)
-{
-	if (fork_parent)
-		fork_parent();
-}
-
-void lode_mem_fork_child(void)
-{
-	if (fork_child)
-		fork_child();
 }

@@ -681,14 +681,19 @@ void lode_modules_fork_parent(void)
 		refresh_unlock();
 }
 
-void lode_modules_fork_child(void)
+void lode_modules_fork_release(void)
 {
-	const struct lode_module_set *set = current;
-
 	for (unsigned i = 0; i < SHARDS; i++)
 		__atomic_store_n(&shards[i].readers, 0, __ATOMIC_RELAXED);
 	lode_unwind_slow_fork_child();
 	refresh_unlock();
+}
+
+void lode_modules_fork_child(void)
+{
+	const struct lode_module_set *set = current;
+
+	lode_modules_fork_release();
 	for (uint32_t i = 0; i < set->count; i++)
 		write_module(set->modules[i]);
 }

@@ -56,10 +56,12 @@ const struct lode_module *lode_module_set_find(const struct lode_module_set *set
 
 /* fork: `prepare` waits for a refresh under way (at most a second), since the child could never get the loader's lock
  * that it holds; `parent` lets refreshes go on; `child` does too, and writes every module again for the new stream.
- * Context: the forking thread, no lock held, prepare before lode_mem_fork_prepare. */
+ * Context: the forking thread, no lock held. */
 void lode_modules_fork_prepare(void);
 void lode_modules_fork_parent(void);
 void lode_modules_fork_child(void);
+/* The child is not recorded: only locks and counters are made new. */
+void lode_modules_fork_release(void);
 
 /* Calls `visit` for each module in force until it returns true.  Context: outside signals. */
 void lode_modules_each(bool (*visit)(const struct lode_module *m, void *data), void *data);

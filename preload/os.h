@@ -83,5 +83,11 @@ int lode_os_descriptor_mask(int fd, uint64_t *mask);
 int lode_os_signalfd(int fd, uint64_t mask);
 
 void lode_os_yield(void);
+void lode_os_sleep_ns(uint64_t ns);
+/* Between two tries for a lock: the first ones yield, later ones sleep (the owner may have a lower priority). */
+void lode_os_wait(unsigned tries);
+
+/* A regular file that belongs to the effective user or root and that nobody else may write. */
+bool lode_os_is_own_file(int fd);
 
 #endif

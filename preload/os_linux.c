@@ -107,6 +107,20 @@ ssize_t lode_os_read(int fd, void *buf, size_t n)
 	return call(SYS_read, fd, buf, n, 0);
 }
 
+/* For file systems without fallocate (NFSv3, some FUSE). */
+static int write_zeros(int fd, uint64_t offset, uint64_t bytes)
+{
+	static const char zeros[4096];
+	for (uint64_t done = 0; done < bytes;) {
+		uint64_t n = bytes - done < sizeof zeros ? bytes - done : sizeof zeros;
+		long r = call(SYS_pwrite64, fd, zeros, n, offset + done);
+		if (r < 0 && r != -EINTR)
+			return (int)r;
+		done += r > 0 ? (uint64_t)r : 0;
+	}
+	return 0;
+}
+
 int lode_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 {
 	struct rlimit limit;
@@ -116,7 +130,7 @@ int lode_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 	do
 		r = call(SYS_fallocate, fd, 0, offset, bytes);
 	while (r == -EINTR);
-	return (int)r;
+	return r == -EOPNOTSUPP ? write_zeros(fd, offset, bytes) : (int)r;
 }
 
 int lode_os_fstat_identity(int fd, uint64_t *device, uint64_t *inode, uint64_t *bytes)
@@ -342,4 +356,27 @@ int lode_os_signalfd(int fd, uint64_t mask)
 void lode_os_yield(void)
 {
 	call(SYS_sched_yield, 0, 0, 0, 0);
+}
+
+void lode_os_sleep_ns(uint64_t ns)
+{
+	struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+	call(SYS_nanosleep, &t, 0, 0, 0);
+}
+
+void lode_os_wait(unsigned tries)
+{
+	if (tries < 100)
+		lode_os_yield();
+	else
+		lode_os_sleep_ns(50000);
+}
+
+bool lode_os_is_own_file(int fd)
+{
+	struct stat s;
+	if (call(SYS_fstat, fd, &s, 0, 0) < 0)
+		return false;
+	return S_ISREG(s.st_mode) && !(s.st_mode & 022) &&
+	       (s.st_uid == 0 || s.st_uid == (uid_t)call(SYS_geteuid, 0, 0, 0, 0));
 }

@@ -7,8 +7,8 @@
 
 #include "capture.h"
 #include "event.h"
+#include "lane.h"
 #include "life.h"
-#include "mem.h"
 #include "modules.h"
 #include "notice.h"
 #include "os.h"
@@ -34,9 +34,6 @@ extern void *__dso_handle __attribute__((visibility("hidden")));
 
 static char executable[4096], directory[4096], options[256];
 static struct lode_event_bytes command_line;
-static uint64_t mask_before_fork;
-static uint32_t stream_before_fork;
-static bool was_on;
 static bool has_ended;
 
 static void say_options(void)
@@ -74,68 +71,112 @@ void lode_process_begin(uint32_t begin, uint32_t parent_stream)
 	lode_interp_look();
 	if (begin != LODE_BEGIN_FORK) /* inherited */
 		lode_python_alloc_check();
+	if ((uintptr_t)lode_self > 1)
+		lode_sampler_skip(lode_self);
 	lode_gate->hooks_memory = lode_config.memory != LODE_MEMORY_OFF;
 	lode_gate->is_on = 1;
 }
 
 /* ---- fork ----------------------------------------------------------------------------------- */
 
-/* Registered first, so prepare runs last and the others run first: other libraries' handlers are seen as usual. */
+/* Other libraries' handlers run on either side of ours, and may wait for a thread that waits for us: nothing of ours that
+ * a hook waits for is held across a fork.  The child makes every lock new; what they protect is changed by single stores
+ * (thread.c, segment.c, stacks.c), so that a fork in the midst costs memory at worst.  Only the refresh of the module list
+ * is waited for, which nobody else waits for: it alone uses the private allocator, and the loader's lock.
+ *
+ * Several threads may fork at once, and a handler of the program may fork inside a hook: the state is the thread's. */
+static _Thread_local struct {
+	uint64_t mask;
+	uint32_t stream;
+	uint32_t busy;  /* the fork was made by a signal handler, inside a hook */
+	bool was_on;
+	bool is_prepared;
+} before_fork __attribute__((tls_model("initial-exec")));
+
 static void fork_prepare(void)
 {
 	uint64_t all = ~UINT64_C(0);
-	lode_os_sigmask(SIG_BLOCK, &all, &mask_before_fork);
-	was_on = lode_gate->is_on;
-	stream_before_fork = lode_stream;
-	if ((uintptr_t)lode_self > 1)
-		lode_self->busy++;
-	lode_thread_lock_all();
-	lode_segment_lock();
+	struct lode_thread *t = lode_self;
+	before_fork.is_prepared = !lode_is_filtered;
+	if (lode_is_filtered)
+		return;
+	lode_os_sigmask(SIG_BLOCK, &all, &before_fork.mask);
+	before_fork.was_on = lode_gate->is_on;
+	before_fork.stream = lode_stream;
+	before_fork.busy = (uintptr_t)t > 1 ? t->busy : 0;
+	if ((uintptr_t)t > 1)
+		t->busy++;
 	lode_modules_fork_prepare();
-	lode_mem_fork_prepare();
 }
 
 static void fork_parent(void)
 {
-	lode_mem_fork_parent();
+	if (!before_fork.is_prepared)
+		return;
+	uint64_t mask = before_fork.mask;
 	lode_modules_fork_parent();
-	lode_segment_unlock();
-	lode_thread_unlock_all();
 	if ((uintptr_t)lode_self > 1)
 		lode_self->busy--;
-	uint64_t mask = mask_before_fork;
 	lode_os_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-static void begin_child(void)
+/* Locks and lists of the parent mean nothing here. */
+static void forget_parent(void)
 {
 	lode_pid = lode_os_pid();
-	lode_stream = __atomic_add_fetch(&lode_log->next_stream, 1, __ATOMIC_RELAXED);
 	lode_segment_fork_child();
 	lode_thread_fork_child();
+}
+
+static void follow_child(void)
+{
+	lode_stream = __atomic_add_fetch(&lode_log->next_stream, 1, __ATOMIC_RELAXED);
+	forget_parent();
 	lode_stacks_fork_child();
 	lode_code_fork_child();
 	struct lode_thread *t = lode_self;
 	if ((uintptr_t)t > 1) {
-		t->busy = 1;
+		t->busy = 2;
 		lode_life_fork_child(t);
+	} else { /* a thread that was never seen, or whose end was */
+		lode_self = NULL;
+		lode_gate->is_on = 1;
+		if (!(t = lode_thread_enter_slow()))
+			return;
 	}
-	lode_process_begin(LODE_BEGIN_FORK, stream_before_fork);
+	lode_process_begin(LODE_BEGIN_FORK, before_fork.stream);
+	t->busy = 0;
+}
+
+/* The child runs as if we were not there. */
+static void leave_child(void)
+{
+	struct lode_thread *t = lode_self;
+	if (before_fork.busy && (uintptr_t)t > 1)
+		lode_lane_detach(t); /* the interrupted hook goes on writing */
+	else
+		forget_parent();
+	lode_stream = 0;
+	lode_segment_stop(0);
+	lode_modules_fork_release();
+	lode_prof_end();
+	if ((uintptr_t)t > 1)
+		t->busy = before_fork.busy;
 }
 
 static void fork_child(void)
 {
-	lode_mem_fork_child();
-	uint64_t mask = mask_before_fork;
-	if (was_on && lode_config.children) {
-		int saved = errno;
-		begin_child();
-		errno = saved;
-	} else {
+	if (!before_fork.is_prepared) {
 		lode_prof_end();
+		return;
 	}
-	if ((uintptr_t)lode_self > 1)
-		lode_self->busy = 0;
+	uint64_t mask = before_fork.mask;
+	int saved = errno;
+	if (before_fork.was_on && lode_config.children && !before_fork.busy)
+		follow_child();
+	else
+		leave_child();
+	errno = saved;
 	lode_os_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
@@ -164,13 +205,24 @@ static bool is_own_process(void)
 	return !lode_is_filtered && (uintptr_t)lode_self > 1 && lode_gate->is_on && lode_os_pid() == lode_pid;
 }
 
+/* The program may pass a bad pointer, which is the kernel's to refuse. */
+static const char *copy_path(const char *path, char *copy, size_t n)
+{
+	size_t i = 0;
+	for (; i + 1 < n && lode_os_read_memory(path + i, copy + i, 1) && copy[i]; i++)
+		;
+	copy[i] = 0;
+	return copy;
+}
+
 void lode_process_before_exec(const char *path)
 {
 	if (!is_own_process())
 		return;
 	struct lode_thread *t = lode_self;
 	t->busy++;
-	lode_event_exec(path);
+	char copy[256];
+	lode_event_exec(copy_path(path, copy, sizeof copy));
 	lode_sampler_account_residue(t);
 	lode_signals_before_exec(t);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "python/image.h"
 #include "state.h"
 
 #define BOOT_BYTES (64u * 1024u)
@@ -107,6 +108,33 @@ static void resolve_allocator(void)
 	lode_real = found;
 }
 
+/* The next definition of a name that may be missing.  Not by dlsym: where it fails it allocates its message, perhaps inside
+ * the very allocator whose initialisation asked us. */
+struct next {
+	const char *name;
+	uintptr_t address;
+	bool is_past_us;
+};
+
+static int visit_next(struct dl_phdr_info *info, size_t bytes, void *data)
+{
+	struct next *n = data;
+	struct lode_image image;
+	(void)bytes;
+	lode_image_init(&image, info);
+	if (n->is_past_us)
+		n->address = lode_image_symbol(&image, n->name, NULL);
+	n->is_past_us |= lode_is_own_code(image.text_start);
+	return n->address != 0;
+}
+
+static void *next_if_any(const char *name)
+{
+	struct next n = {.name = name};
+	dl_iterate_phdr(visit_next, &n);
+	return (void *)n.address;
+}
+
 #define RESOLVE(member, symbol, type, parameters) \
 	if (!lode_real.member)                    \
 		lode_real.member = (type(*) parameters)dlsym(RTLD_NEXT, symbol);
@@ -114,8 +142,9 @@ static void resolve_allocator(void)
 static void resolve_rest(void)
 {
 	LODE_REAL_REQUIRED(RESOLVE)
-	LODE_REAL_OPTIONAL(RESOLVE)
-	dlerror(); /* names that this C library lacks: the program must not meet the message */
+#define X(member, symbol, type, parameters) lode_real.member = (type(*) parameters)next_if_any(symbol);
+	LODE_REAL_OPTIONAL(X)
+#undef X
 }
 
 LODE_COLD static void resolve(void)

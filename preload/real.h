@@ -4,16 +4,19 @@
 #ifndef LODE_REAL_H
 #define LODE_REAL_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/types.h>
 
 typedef void (*lode_signal_handler)(int);
 
 /* X(member, symbol, return type, parameters) */
-/* Two lists: a name that is missing makes the loader allocate, which may need any of the first list. */
+/* Two lists: what every C library has, and what is looked for without the loader's help (real.c). */
 #define LODE_REAL_REQUIRED(X) \
 	X(malloc, "malloc", void *, (size_t)) \
 	X(free, "free", void, (void *)) \
@@ -43,6 +46,14 @@ typedef void (*lode_signal_handler)(int);
 	X(pthread_sigmask, "pthread_sigmask", int, (int, const sigset_t *, sigset_t *)) \
 	X(sigtimedwait, "sigtimedwait", int, (const sigset_t *, siginfo_t *, const struct timespec *)) \
 	X(signalfd, "signalfd", int, (int, const sigset_t *, int)) \
+	X(sigaltstack, "sigaltstack", int, (const stack_t *, stack_t *)) \
+	X(sigset, "sigset", lode_signal_handler, (int, lode_signal_handler)) \
+	X(sigignore, "sigignore", int, (int)) \
+	X(siginterrupt, "siginterrupt", int, (int, int)) \
+	X(sigsuspend, "sigsuspend", int, (const sigset_t *)) \
+	X(ppoll, "ppoll", int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *)) \
+	X(pselect, "pselect", int, (int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *)) \
+	X(epoll_pwait, "epoll_pwait", int, (int, struct epoll_event *, int, int, const sigset_t *)) \
 	X(sigpending, "sigpending", int, (sigset_t *)) \
 	X(prctl, "prctl", int, (int, unsigned long, unsigned long, unsigned long, unsigned long)) \
 	X(syscall, "syscall", long, (long, long, long, long, long, long, long))
@@ -68,6 +79,7 @@ extern struct lode_real lode_real;
 
 /* Context: constructor, or the first hook before it. */
 void lode_real_resolve(void);
+extern void *lode_real_dlopen __attribute__((visibility("hidden"))); /* for hook_dlopen.S */
 
 bool lode_real_is_boot_block(const void *p);
 

@@ -60,7 +60,7 @@ static void handle_ours(void *context)
 		t->attention |= LODE_ATTENTION_SAMPLE;
 		return;
 	}
-	t->busy = 1;
+	t->busy = 2;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	lode_on_stack(t->handler_stack + LODE_HANDLER_STACK_BYTES, take, t, context);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -130,9 +130,18 @@ void lode_sampler_stop(struct lode_thread *t)
 void lode_sampler_take_deferred(struct lode_thread *t, void *frame)
 {
 	uint32_t stack = lode_capture_hook(t, frame);
-	if (t->deferred_pc && !lode_is_own_code(t->deferred_pc))
+	/* in the allocator, or in what recording costs: the caller is not to blame for either */
+	if (lode_is_own_code(t->deferred_pc))
+		stack = lode_capture_under(stack, LODE_SPECIAL_RECORDING);
+	else if (t->deferred_pc)
 		stack = lode_capture_leaf(stack, t->deferred_pc);
 	lode_event_sample(t, LODE_SAMPLE_LATE, take_weight(t), stack);
+}
+
+void lode_sampler_skip(struct lode_thread *t)
+{
+	if (lode_prof_is_on() && lode_config.rate)
+		t->cpu_ns = lode_os_thread_cpu_ns();
 }
 
 void lode_sampler_account_residue(struct lode_thread *t)

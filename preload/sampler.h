@@ -21,6 +21,9 @@ void lode_sampler_stop(struct lode_thread *t);
 /* A sample that was deferred, at the end of the hook with frame address `frame`.  Context: hook, busy. */
 void lode_sampler_take_deferred(struct lode_thread *t, void *frame);
 
+/* The CPU time since the last sample was ours (start-up): it is nobody's.  Context: the thread, busy. */
+void lode_sampler_skip(struct lode_thread *t);
+
 /* Accounts the CPU time since the last sample to the thread's start routine.  Context: the thread, busy. */
 void lode_sampler_account_residue(struct lode_thread *t);
 

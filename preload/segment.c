@@ -3,13 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 #include "os.h"
 #include "state.h"
 
 #define SEALED_MAX 65536u /* sealed segments waiting for the recorder; more are simply not reused */
 #define PATH_MAX_BYTES 4096
+#define JOIN_TRIES 200
+#define RETRY_NS 10000000u
 
 struct lode_log_header *lode_log;
 
@@ -22,15 +26,20 @@ static bool is_stopped;
 static struct lode_segment_header **sealed;
 static uint32_t sealed_first, sealed_last;
 
-void lode_segment_lock(void)
+/* Signals wait meanwhile: a handler of the program that allocates, forks or ends must not find its own thread's lock. */
+static uint64_t lock(void)
 {
-	while (__atomic_exchange_n(&is_locked, 1, __ATOMIC_ACQUIRE))
-		lode_os_yield();
+	uint64_t all = ~UINT64_C(0), before = 0;
+	lode_os_sigmask(SIG_BLOCK, &all, &before);
+	for (unsigned i = 0; __atomic_exchange_n(&is_locked, 1, __ATOMIC_ACQUIRE); i++)
+		lode_os_wait(i);
+	return before;
 }
 
-void lode_segment_unlock(void)
+static void unlock(uint64_t mask)
 {
 	__atomic_store_n(&is_locked, 0, __ATOMIC_RELEASE);
+	lode_os_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 const char *lode_log_path(void)
@@ -70,7 +79,7 @@ static int map_header(int fd, bool is_new)
 	if (is_new)
 		r = lode_os_allocate(fd, 0, LODE_LOG_HEADER_BYTES);
 	else if (bytes < LODE_LOG_HEADER_BYTES)
-		r = -EINVAL;
+		r = bytes ? -EINVAL : -EAGAIN;
 	if (r < 0)
 		return r;
 	struct lode_log_header *h = lode_os_map_file(fd, 0, LODE_LOG_HEADER_BYTES);
@@ -79,8 +88,9 @@ static int map_header(int fd, bool is_new)
 	if (is_new)
 		fill_header(h);
 	else if (!is_log(h)) {
+		bool is_unfilled = __atomic_load_n(&h->file.kind, __ATOMIC_ACQUIRE) == 0;
 		lode_os_unmap(h, LODE_LOG_HEADER_BYTES);
-		return -EINVAL;
+		return is_unfilled ? -EAGAIN : -EINVAL;
 	}
 	lode_log = h;
 	return 0;
@@ -92,14 +102,22 @@ int lode_log_open(const char *path)
 	while (path[n] && n < sizeof log_path - 1)
 		log_path[n] = path[n], n++;
 	log_path[n] = 0;
-	int fd = lode_os_open(log_path, O_RDWR, 0);
-	bool is_new = fd == -ENOENT;
-	if (is_new)
-		fd = lode_os_open(log_path, O_RDWR | O_CREAT | O_EXCL, 0600);
-	if (fd < 0)
-		return fd;
-	int r = map_header(fd, is_new);
-	lode_os_close(fd);
+	int r = -EAGAIN;
+	/* who comes while another process of the tree makes the file waits for its header */
+	for (int i = 0; i < JOIN_TRIES && r == -EAGAIN; i++) {
+		bool is_new = true;
+		int fd = lode_os_open(log_path, O_RDWR | O_CREAT | O_EXCL, 0600);
+		if (fd == -EEXIST) {
+			is_new = false;
+			fd = lode_os_open(log_path, O_RDWR | O_NOCTTY | O_NONBLOCK, 0);
+		}
+		if (fd < 0)
+			return fd;
+		r = is_new || lode_os_is_own_file(fd) ? map_header(fd, is_new) : -EPERM;
+		lode_os_close(fd);
+		if (r == -EAGAIN)
+			lode_os_sleep_ns(1000000);
+	}
 	if (r == 0)
 		sealed = lode_os_map(SEALED_MAX * sizeof *sealed);
 	return r;
@@ -147,6 +165,8 @@ static struct lode_segment_header *extend(int *error)
 		r = lode_os_allocate(fd, offset, LODE_SEGMENT_BYTES);
 		if (r == 0 && !(s = lode_os_map_file(fd, offset, LODE_SEGMENT_BYTES)))
 			r = -ENOMEM;
+		if (s)
+			lode_os_madvise(s, LODE_SEGMENT_BYTES, MADV_DONTFORK); /* a child has its own */
 	}
 	lode_os_close(fd);
 	*error = -r;
@@ -167,19 +187,35 @@ static void open_segment(struct lode_segment_header *s, enum lode_payload payloa
 	__atomic_store_n(&s->state, LODE_SEGMENT_OPEN, __ATOMIC_RELEASE);
 }
 
+static uint64_t retry_ns;
+
+/* A lack that passes (descriptors, memory) is tried again a little later; anything else ends the recording. */
+static void fail(int error)
+{
+	uint32_t zero = 0;
+	if (error != EMFILE && error != ENFILE && error != ENOMEM && error != EAGAIN) {
+		lode_segment_stop(error);
+		return;
+	}
+	__atomic_compare_exchange_n(&lode_log->first_errno, &zero, (uint32_t)error, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+	__atomic_store_n(&retry_ns, lode_os_monotonic_ns() + RETRY_NS, __ATOMIC_RELAXED);
+}
+
 struct lode_segment_header *lode_segment_claim(enum lode_payload payload)
 {
-	if (!lode_log || is_stopped)
+	uint64_t retry = __atomic_load_n(&retry_ns, __ATOMIC_RELAXED);
+	if (!lode_log || is_stopped || (retry && lode_os_monotonic_ns() < retry))
 		return NULL;
-	lode_segment_lock();
+	uint64_t mask = lock();
 	int error = 0;
 	/* a node segment is never handed back: it must not take one that circulates */
 	struct lode_segment_header *s = payload == LODE_PAYLOAD_RECORDS ? reuse() : NULL;
 	if (!s)
 		s = extend(&error);
-	lode_segment_unlock();
+	unlock(mask);
 	if (!s) {
-		lode_segment_stop(error);
+		fail(error);
 		return NULL;
 	}
 	open_segment(s, payload);

@@ -24,9 +24,7 @@ const char *lode_log_path(void);
 struct lode_segment_header *lode_segment_claim(enum lode_payload payload);
 void lode_segment_seal(struct lode_segment_header *s);
 
-/* fork: around it in the parent; in the child the parent's segments are forgotten. */
-void lode_segment_lock(void);
-void lode_segment_unlock(void);
+/* In a forked child: the parent's segments are forgotten. */
 void lode_segment_fork_child(void);
 
 /* After this the process claims nothing any more (a system call filter, an exit in progress). */

@@ -221,9 +221,24 @@ void lode_signals_believe(bool is_blocked)
 	struct lode_thread *t = lode_self;
 	if ((uintptr_t)t <= 1)
 		return;
+	uint64_t prof = PROF_BIT;
 	t->blocks_prof = is_blocked;
+	lode_os_sigmask(SIG_UNBLOCK, &prof, NULL); /* believe_inside may have closed it */
 	if (!is_blocked)
 		deliver_pending(t);
+}
+
+void lode_signals_believe_inside(bool is_blocked)
+{
+	struct lode_thread *t = lode_self;
+	uint64_t prof = PROF_BIT;
+	if ((uintptr_t)t <= 1)
+		return;
+	if (!is_blocked && t->blocks_prof) {
+		lode_os_sigmask(SIG_BLOCK, &prof, NULL); /* until the call's own mask opens it */
+		deliver_pending(t);
+	}
+	t->blocks_prof = is_blocked;
 }
 
 void lode_signals_wait_begin(unsigned *at)

@@ -14,6 +14,9 @@ void lode_signals_set(const struct lode_os_sigaction *a);
 bool lode_signals_blocked(void);
 void lode_signals_believe(bool is_blocked);
 
+/* The same for the time of a call that brings its own mask; what waits arrives inside the call. */
+void lode_signals_believe_inside(bool is_blocked);
+
 /* Around a wait for a set with SIGPROF in it: blocked in the kernel, the thread known as one that waits. */
 void lode_signals_wait_begin(unsigned *at);
 void lode_signals_wait_end(unsigned at);

@@ -6,6 +6,7 @@
 #ifndef LODE_THREAD_H
 #define LODE_THREAD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@
 #define LODE_PYTHON_SLOTS 3072u
 #define LODE_REPLAY_INDEX 2048u
 #define LODE_REPLAY_BYTES (512u * 1024u)
+#define LODE_ALTERNATE_STACK_BYTES (32u * 1024u)
 #define LODE_HANDLER_STACK_BYTES (24u * 1024u)
 
 /* The encoder of the thread's records: see "Lane state" in format.h.  Written by the thread alone. */
@@ -51,13 +53,15 @@ struct lode_frame_key { /* a frame as a node has it */
 };
 
 struct lode_thread {
-	uint32_t busy;      /* inside the agent: the handler defers, hooks pass through */
+	uint32_t busy;      /* inside the agent: the handler defers, hooks pass through.  1: a hook; others: no hook, or
+	                       one that leaves the slow way */
 	uint32_t attention; /* enum lode_attention; what to do when busy ends.  Set by the handler too */
 	struct lode_lane lane;
 	int tid;
 	int timer;            /* kernel timer id; -1: none */
 	uint64_t cpu_ns;      /* the thread's CPU clock at its last sample */
 	uint64_t cpu_start_ns;
+	uintptr_t hook_frame;  /* of the hook that made busy 1 */
 	uintptr_t deferred_pc; /* where the deferred sample hit */
 	uintptr_t stack_low, stack_high; /* 0, 0: unknown */
 	uintptr_t start_routine;
@@ -68,6 +72,8 @@ struct lode_thread {
 	uint64_t start_room[6]; /* pthread_create's hand-over (hook_process.c) */
 	bool blocks_prof;     /* the program believes that it blocks SIGPROF here (signals.c) */
 	bool has_pending_prof;
+	bool has_alternate;        /* ours stands in for the program's, which is too small */
+	stack_t program_alternate;
 	uint8_t pending_prof[128]; /* siginfo_t of the program's own SIGPROF that waits */
 	struct lode_thread *next;     /* all threads of the process, under the list's lock */
 	struct lode_thread *next_free;
@@ -86,6 +92,7 @@ struct lode_thread {
 	uint32_t replay_used;
 	uint32_t replay_index[LODE_REPLAY_INDEX];
 	uint8_t replay[LODE_REPLAY_BYTES] __attribute__((aligned(16)));
+	uint8_t alternate[LODE_ALTERNATE_STACK_BYTES] __attribute__((aligned(64)));
 	uint8_t handler_stack[LODE_HANDLER_STACK_BYTES] __attribute__((aligned(64)));
 };
 
@@ -100,7 +107,7 @@ bool lode_thread_init(void);
 struct lode_thread *lode_thread_new(void);
 void lode_thread_free(struct lode_thread *t);
 
-/* The struct of those that have none any more, locked until left. */
+/* The struct of those that have none any more, locked (signals blocked) until left; NULL: the caller has it already. */
 struct lode_thread *lode_thread_take_orphans(void);
 void lode_thread_leave_orphans(void);
 bool lode_thread_is_orphans(const struct lode_thread *t);
@@ -110,13 +117,18 @@ void lode_thread_each(void (*visit)(struct lode_thread *t));
 
 /* The child keeps only the calling thread; segments stay the parent's. */
 void lode_thread_fork_child(void);
-void lode_thread_lock_all(void); /* fork: around it */
-void lode_thread_unlock_all(void);
 
 /* life.c: the first hook of a thread that nobody announced; or a retired one's late call: then the shared struct,
  * locked.  NULL: pass through. */
 struct lode_thread *lode_thread_enter_slow(void);
 void lode_thread_leave_slow(struct lode_thread *t, void *frame);
+
+/* True when the hook that is marked busy cannot return: a handler of the program jumped out of it (siglongjmp), since code
+ * runs above its frame on the same stack. */
+static inline bool lode_thread_was_abandoned(const struct lode_thread *t, uintptr_t frame)
+{
+	return t->busy == 1 && frame > t->hook_frame && t->hook_frame >= t->stack_low && frame < t->stack_high;
+}
 
 /* Enters the agent: NULL when the hook must pass through (off, or already inside).
  * Cost: two loads and a store. */
@@ -125,9 +137,11 @@ static inline struct lode_thread *lode_thread_enter(void)
 	struct lode_thread *t = lode_self;
 	if (unlikely((uintptr_t)t <= 1 || !lode_gate->is_on))
 		return lode_thread_enter_slow();
-	if (t->busy)
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	if (unlikely(t->busy) && !lode_thread_was_abandoned(t, frame))
 		return NULL;
 	t->busy = 1;
+	t->hook_frame = frame;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return t;
 }

@@ -168,6 +168,7 @@ enum lode_special {
 	LODE_SPECIAL_GC = 3,             /* the interpreter's collector runs */
 	LODE_SPECIAL_UNSAMPLED = 4,      /* CPU time after a thread's last sample, accounted at its exit */
 	LODE_SPECIAL_UNKNOWN = 5,        /* native code without unwind information */
+	LODE_SPECIAL_RECORDING = 6,      /* the agent's own work in a hook of the frame above */
 };
 
 /* ---- records ------------------------------------------------------------------------------ */
