@@ -80,6 +80,8 @@ static const char *special_name(uint64_t value)
 		return "<GC>";
 	case LODE_SPECIAL_UNSAMPLED:
 		return "<after a thread's last sample>";
+	case LODE_SPECIAL_RECORDING:
+		return "<recording>";
 	case LODE_SPECIAL_UNKNOWN:
 		break;
 	}
