@@ -217,16 +217,18 @@ static bool path_step(struct path *p, struct lode_frame_key key)
 	return true;
 }
 
-static uint32_t intern(const struct merge *m, bool is_truncated)
+static uint32_t intern(const struct merge *m, bool is_truncated, bool *is_whole)
 {
 	struct path p = {.t = m->t, .stack = LODE_STACK_NONE, .is_same = true};
 	uint64_t special = (uint64_t)LODE_NODE_SPECIAL << LODE_NODE_KIND_SHIFT;
 	if ((is_truncated || m->is_full) &&
 	    !path_step(&p, (struct lode_frame_key){.value = special | LODE_SPECIAL_TRUNCATED}))
-		return p.stack;
+		return *is_whole = false, p.stack;
 	for (uint32_t i = m->count; i-- > 0;)
-		if (!path_step(&p, m->t->keys[i]))
+		if (!path_step(&p, m->t->keys[i])) {
+			*is_whole = false;
 			break;
+		}
 	return p.stack;
 }
 
@@ -273,7 +275,11 @@ static uint32_t walk(struct lode_thread *t, struct lode_unwind *u, struct lode_p
 	if ((u->flags & LODE_UNWIND_NO_TABLE) && t->unknown_code++ % UNKNOWN_CODE_PERIOD == 0)
 		lode_modules_want_refresh();
 	bool is_truncated = (u->flags & LODE_UNWIND_TRUNCATED) || (w->flags & LODE_PYTHON_TRUNCATED);
-	return intern(&m, is_truncated);
+	bool is_whole = true;
+	uint32_t stack = intern(&m, is_truncated, &is_whole);
+	if (!is_whole)
+		u->flags |= LODE_UNWIND_NOT_REPLAYABLE;
+	return stack;
 }
 
 static LODE_COLD uint32_t capture_slow(struct lode_thread *t, uint32_t hash, const struct replay *now)

@@ -6,18 +6,21 @@
 #include "lode/varint.h"
 #include "segment.h"
 
-static LODE_COLD void lose(uint64_t *counter)
+static LODE_COLD void lose_event(void)
 {
 	if (lode_log)
-		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&lode_log->lost_events, 1, __ATOMIC_RELAXED);
 }
 
-#define LOSE_EVENT() lose(&lode_log->lost_events)
-#define LOSE_SAMPLE() lose(&lode_log->lost_samples)
+static LODE_COLD void lose_sample(void)
+{
+	if (lode_log)
+		__atomic_fetch_add(&lode_log->lost_samples, 1, __ATOMIC_RELAXED);
+}
 
 void lode_event_lost(void)
 {
-	LOSE_EVENT();
+	lose_event();
 }
 
 static inline uint8_t *put_time(struct lode_lane *l, uint8_t *p, uint64_t time)
@@ -42,7 +45,7 @@ static inline void put_alloc(struct lode_thread *t, uint32_t how, uint64_t addre
 {
 	struct lode_lane *l = &t->lane;
 	if (unlikely(!lode_lane_room(t))) {
-		LOSE_EVENT();
+		lose_event();
 		return;
 	}
 	uint8_t *p = l->at;
@@ -80,7 +83,7 @@ void lode_event_free(struct lode_thread *t, const void *block, uint64_t time)
 {
 	struct lode_lane *l = &t->lane;
 	if (unlikely(!lode_lane_room(t))) {
-		LOSE_EVENT();
+		lose_event();
 		return;
 	}
 	uint64_t address = (uintptr_t)block;
@@ -102,7 +105,7 @@ void lode_event_free(struct lode_thread *t, const void *block, uint64_t time)
 void lode_event_sample(struct lode_thread *t, uint32_t flags, uint64_t weight_ns, uint32_t stack)
 {
 	if (unlikely(!lode_lane_room(t))) {
-		LOSE_SAMPLE();
+		lose_sample();
 		return;
 	}
 	uint8_t *p = t->lane.at;
@@ -143,7 +146,7 @@ static bool put_record(struct lode_thread *t, const struct long_record *r)
 	uint64_t bound = 16 + LODE_VARINT_MAX * (1u + r->varint_count + r->bytes_count);
 	for (unsigned i = 0; i < r->bytes_count; i++)
 		bound += r->bytes[i].bytes;
-	if (bound > UINT32_MAX || !lode_lane_room_slow(t, (uint32_t)bound + LODE_LANE_SLACK))
+	if (bound > LODE_SEGMENT_PAYLOAD_BYTES || !lode_lane_room_slow(t, (uint32_t)bound + LODE_LANE_SLACK))
 		return false;
 	struct lode_lane *l = &t->lane;
 	uint64_t delta = r->is_timed && r->time > l->last_time ? r->time - l->last_time : 0;
@@ -194,7 +197,7 @@ void lode_event_map(struct lode_thread *t, uint32_t category, uintptr_t address,
 	struct long_record r = {.id = LODE_RECORD_MAP, .is_timed = true, .time = lode_ticks_acquire(),
 				.varint_count = 4, .varints = {category, address, bytes, stack}};
 	if (!put_record(t, &r))
-		LOSE_EVENT();
+		lose_event();
 }
 
 void lode_event_unmap(struct lode_thread *t, uintptr_t address, size_t bytes, uint64_t time)
@@ -202,7 +205,7 @@ void lode_event_unmap(struct lode_thread *t, uintptr_t address, size_t bytes, ui
 	struct long_record r = {.id = LODE_RECORD_UNMAP, .is_timed = true, .time = time,
 				.varint_count = 2, .varints = {address, bytes}};
 	if (!put_record(t, &r))
-		LOSE_EVENT();
+		lose_event();
 }
 
 void lode_event_module(uint32_t id, uint32_t epoch, uintptr_t bias, uintptr_t start, uintptr_t end,
@@ -248,7 +251,7 @@ void lode_event_mark(const char *name)
 	struct long_record r = {.id = LODE_RECORD_MARK, .is_timed = true, .time = lode_ticks_release(),
 				.bytes_count = 1, .bytes = {text(name)}};
 	if (!put_record_anywhere(&r))
-		LOSE_EVENT();
+		lose_event();
 }
 
 void lode_event_thread(int tid, const char *name)

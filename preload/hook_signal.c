@@ -17,6 +17,7 @@
 #include "thread.h"
 
 #define MINSIGSTKSZ_OF_KERNEL 2048 /* smaller ones it refuses */
+#define OUR_HANDLER_BYTES 256      /* until it goes on on its own stack */
 
 /* Not in a child of vfork: what it does to its signals before exec is none of its parent's business. */
 static bool is_virtual(void)
@@ -178,7 +179,7 @@ LODE_EXPORT int sigaltstack(const stack_t *now, stack_t *before)
 	lode_real_resolve();
 	struct lode_thread *t = lode_self;
 	stack_t old, larger;
-	size_t least = getauxval(AT_MINSIGSTKSZ) + 1024;
+	size_t least = getauxval(AT_MINSIGSTKSZ) + OUR_HANDLER_BYTES;
 	if ((uintptr_t)t <= 1 || !is_virtual())
 		return lode_real.sigaltstack(now, before);
 	if (now && !(now->ss_flags & SS_DISABLE) && now->ss_size >= MINSIGSTKSZ_OF_KERNEL && now->ss_size < least) {

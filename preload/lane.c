@@ -24,6 +24,8 @@ void lode_lane_name(struct lode_thread *t)
 {
 	struct lode_lane *l = &t->lane;
 	uint64_t now = lode_ticks_release();
+	if (now < l->last_time)
+		now = l->last_time;
 	uint8_t *p = put_long(l->at, LODE_RECORD_LANE, (uint64_t[]){(uint64_t)t->tid, now}, 2);
 	p = put_long(p, LODE_RECORD_CLOCK, (uint64_t[]){lode_ticks_release(), lode_os_monotonic_ns()}, 2);
 	l->last_time = now;

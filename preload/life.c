@@ -186,9 +186,17 @@ void lode_life_stop_timers(void)
 	lode_thread_each(lode_sampler_stop);
 }
 
+/* Nodes are numbered anew; whoever takes a pooled struct resets it at its begin, the shared one has none. */
+static void reset_orphans(struct lode_thread *t)
+{
+	if (lode_thread_is_orphans(t))
+		lode_capture_reset(t);
+}
+
 void lode_life_fork_child(struct lode_thread *t)
 {
 	lode_capture_reset(t);
+	lode_thread_each(reset_orphans);
 	lode_lane_room_slow(t, LODE_LANE_SLACK * 4);
 	say_name(t->tid);
 	lode_sampler_fork_child(t);

@@ -31,7 +31,7 @@ bool lode_sample_remember(const void *p)
 		uintptr_t was = __atomic_load_n(slot, __ATOMIC_RELAXED);
 		if ((was == 0 || was == TOMBSTONE) &&
 		    __atomic_compare_exchange_n(slot, &was, (uintptr_t)p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-			uint8_t *f = &lode_sample_filter[h & ((1u << FILTER_BITS) - 1)];
+			uint8_t *f = &lode_sample_filter[h >> (32 - FILTER_BITS)];
 			uint8_t n = __atomic_load_n(f, __ATOMIC_RELAXED);
 			while (n != 255 && !__atomic_compare_exchange_n(f, &n, (uint8_t)(n + 1), true, __ATOMIC_RELEASE,
 									__ATOMIC_RELAXED))
@@ -71,7 +71,7 @@ void lode_sample_next(struct lode_thread *t)
 bool lode_sample_forget(const void *p)
 {
 	uint32_t h = lode_sample_hash(p);
-	uint8_t *f = &lode_sample_filter[h & ((1u << FILTER_BITS) - 1)];
+	uint8_t *f = &lode_sample_filter[h >> (32 - FILTER_BITS)];
 	if (likely(!__atomic_load_n(f, __ATOMIC_RELAXED)))
 		return false;
 	for (uint32_t i = 0; i < PROBES; i++) {

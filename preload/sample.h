@@ -23,10 +23,11 @@ void lode_sample_next(struct lode_thread *t);
 static inline bool lode_sample_is_due(struct lode_thread *t, size_t bytes)
 {
 	int64_t left;
-	if (__builtin_expect(bytes > INT64_MAX || __builtin_sub_overflow(t->bytes_left, (int64_t)bytes, &left), 0))
+	if (__builtin_expect(bytes > INT64_MAX || __builtin_sub_overflow(t->bytes_left, (int64_t)bytes, &left), 0) ||
+	    left <= 0)
 		return true;
 	t->bytes_left = left;
-	return left <= 0;
+	return false;
 }
 
 /* The sampled live blocks.  remember: false when the table is full, then the sample is not taken. */
@@ -45,7 +46,7 @@ static inline uint32_t lode_sample_hash(const void *p)
 /* False when the block was certainly not recorded. */
 static inline bool lode_sample_may_know(const void *p)
 {
-	return __atomic_load_n(&lode_sample_filter[lode_sample_hash(p) & ((1u << LODE_SAMPLE_FILTER_BITS) - 1)],
+	return __atomic_load_n(&lode_sample_filter[lode_sample_hash(p) >> (32 - LODE_SAMPLE_FILTER_BITS)],
 			       __ATOMIC_RELAXED) != 0;
 }
 

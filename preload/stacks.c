@@ -161,7 +161,8 @@ void lode_stacks_fork_child(void)
 {
 	/* the parent's tables are the child's private copies: the old ones are given back */
 	struct table *before = table;
-	lode_os_unmap(before, sizeof *before + ((size_t)before->mask + 1) * sizeof before->slots[0]);
+	if (before)
+		lode_os_unmap(before, sizeof *before + ((size_t)before->mask + 1) * sizeof before->slots[0]);
 	lode_os_unmap(segments, SEGMENTS_MAX * sizeof(struct lode_segment_header *));
 	table = NULL;
 	segments = NULL;
