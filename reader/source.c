@@ -145,6 +145,11 @@ static void walk_packed(struct lode_source *s)
 			return;
 		}
 		bool has_header = read_at(in, offset, &h, sizeof(h));
+		bool is_cut = !has_header || (is_header_valid(&h) &&
+					      h.stored_bytes > in->bytes - offset - sizeof(h));
+		/* the recorder died while it wrote: what it was writing still stands in the log */
+		if (is_cut && s->log.fd >= 0)
+			return;
 		if (!has_header || !is_header_valid(&h)) {
 			lode_source_damage(s, has_header ? "a block's header is not valid"
 							 : "it ends within a block");
