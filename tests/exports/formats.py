@@ -12,13 +12,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PPROF_WORDS = {"samples": "samples", "cpu": "cpu", "wall": "wall", "alloc_objects": "allocations", "alloc_space": "allocated",
                "inuse_objects": "live_blocks", "inuse_space": "live", "peak_objects": "peak_blocks", "peak_space": "peak",
                "leaked_objects": "leaked_blocks", "leaked_space": "leaked", "temporary_objects": "temporary"}
-failures = 0
+failures = []
 
 
 def check(good, text):
-    global failures
     if not good:
-        failures += 1
+        failures.append(text)
         print("FAIL", text)
 
 
@@ -204,19 +203,43 @@ def compare_json(lode, recording, totals):
         check(answer["total"] == total, "top --json: %s is %s, on the page %s" % (word, answer["total"], total))
 
 
+def missing_for_pprof():
+    return None if shutil.which("go") else "no go"
+
+
+def judge_pprof(directory):
+    for view in ("-raw", "-top"):
+        run = subprocess.run(["go", "tool", "pprof", view, os.path.join(directory, "x.pb.gz")], capture_output=True, text=True)
+        check(run.returncode == 0, "go tool pprof %s: %s" % (view, run.stderr.strip()))
+
+
+def missing_for_page():
+    has_both = shutil.which("node") and shutil.which(os.environ.get("CHROMIUM", "chromium"))
+    return None if has_both else "no chromium and node (apt-get install chromium nodejs)"
+
+
+def judge_page(directory):
+    run = subprocess.run(["node", os.path.join(HERE, "page.mjs"), os.path.join(directory, "x.html")], capture_output=True, text=True)
+    check(run.returncode == 0, run.stderr.strip())
+    print(run.stdout.strip())
+
+
 def judges(directory):
-    if shutil.which("go") and os.path.exists(os.path.join(directory, "x.pb.gz")):
-        for view in ("-raw", "-top"):
-            run = subprocess.run(["go", "tool", "pprof", view, os.path.join(directory, "x.pb.gz")], capture_output=True, text=True)
-            check(run.returncode == 0, "go tool pprof %s: %s" % (view, run.stderr.strip()))
+    if missing_for_pprof():
+        print("skip go tool pprof: " + missing_for_pprof())
+    elif os.path.exists(os.path.join(directory, "x.pb.gz")):
+        judge_pprof(directory)
+    if missing_for_page():
+        print("skip the page in a browser: " + missing_for_page())
     else:
-        print("skip go tool pprof: no go")
-    if shutil.which("node") and shutil.which(os.environ.get("CHROMIUM", "chromium")):
-        run = subprocess.run(["node", os.path.join(HERE, "page.mjs"), os.path.join(directory, "x.html")], capture_output=True, text=True)
-        check(run.returncode == 0, run.stderr.strip())
-        print(run.stdout.strip())
-    else:
-        print("skip the page in a browser: no chromium and node (apt-get install chromium nodejs)")
+        judge_page(directory)
+
+
+def export(lode, recording, directory):
+    for name, suffix in (("speedscope", "speedscope.json"), ("pprof", "pb.gz"), ("folded", "folded")):
+        subprocess.run([lode, "export", "--format", name, "-o", os.path.join(directory, "x." + suffix), recording], check=True)
+    subprocess.run([lode, "flame", "-o", os.path.join(directory, "x.html"), recording], check=True)
+    subprocess.run([lode, "flame", "--svg", "-o", os.path.join(directory, "x.svg"), recording], check=True)
 
 
 def main():
@@ -226,14 +249,12 @@ def main():
     else:
         lode, recording = sys.argv[1:3]
         with tempfile.TemporaryDirectory() as directory:
-            for name, suffix in (("speedscope", "speedscope.json"), ("pprof", "pb.gz"), ("folded", "folded")):
-                subprocess.run([lode, "export", "--format", name, "-o", os.path.join(directory, "x." + suffix), recording], check=True)
-            subprocess.run([lode, "flame", "-o", os.path.join(directory, "x.html"), recording], check=True)
-            subprocess.run([lode, "flame", "--svg", "-o", os.path.join(directory, "x.svg"), recording], check=True)
+            export(lode, recording, directory)
             compare_json(lode, recording, compare(directory)[1])
             judges(directory)
     print("FAIL" if failures else "ok", "exports")
     return 1 if failures else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
