@@ -24,6 +24,7 @@ LODE = os.path.join(BUILD, "lode")
 VENV = os.environ.get("LODE_BENCH_VENV", "")
 PYTHON = os.path.join(VENV, "bin", "python") if VENV else "/usr/bin/python3"
 WORK = os.path.join(HERE, "work.py")
+EMPTY = "import sys; sys.stderr.writelines(l for l in open('/proc/self/status') if l.startswith('VmHWM'))"
 PAIRS = os.path.join(BUILD, "tests", "bench", "malloc_pairs")
 
 
@@ -36,7 +37,7 @@ def memray(*options):
 
 
 def heaptrack(out, command):
-    return ["heaptrack", "--record-only", "-o", out] + command
+    return ["heaptrack", "-o", out] + command
 
 
 def plain(out, command):
@@ -60,7 +61,7 @@ def tools_for(kind):
 
 
 def measured(command, cwd):
-    """CPU seconds of the program, of all processes, wall seconds, peak of resident KiB."""
+    """CPU seconds of the program, of all processes, wall seconds, peak of resident KiB where the program says it."""
     with tempfile.TemporaryFile() as err:
         began = time.monotonic()
         process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err)
@@ -72,7 +73,8 @@ def measured(command, cwd):
     if status:
         raise RuntimeError("%s: wait status %d: %s" % (" ".join(command), status, text[-300:]))
     own = re.findall(r"^cpu ([\d.]+)$", text, re.M)
-    return float(own[-1]) if own else 0.0, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss
+    resident = re.findall(r"^VmHWM:\s+(\d+) kB$", text, re.M)  # ru_maxrss would count who started it
+    return (float(own[-1]) if own else 0.0, usage.ru_utime + usage.ru_stime, wall, float(resident[-1]) if resident else 0.0)
 
 
 def main():
@@ -87,9 +89,10 @@ def main():
         ("fib", "python", [PYTHON, WORK, "fib", scale]),
         ("object churn", "python", [PYTHON, WORK, "churn", scale]),
         ("bytearrays, 12 frames", "python", [PYTHON, WORK, "bytearrays", scale]),
-        ("C malloc, 30 frames, 1 thread", "c", [PAIRS, str(int(3e6 * options.scale)), "1"]),
-        ("C malloc, 30 frames, 4 threads", "c", [PAIRS, str(int(3e6 * options.scale)), "4"]),
-        ("empty script", "python", [PYTHON, "-c", "pass"]),
+        ("C malloc, 30 frames, 1 thread", "c", [PAIRS, str(int(2e7 * options.scale)), "1"]),
+        ("C malloc, 30 frames, 4 threads", "c", [PAIRS, str(int(2e7 * options.scale)), "4"]),
+        ("C malloc, 64 stacks of 30 frames", "c", [PAIRS, str(int(2e7 * options.scale)), "1", "64"]),
+        ("empty script", "python", [PYTHON, "-c", EMPTY]),
     ]
     results = {}
     directory = tempfile.mkdtemp(prefix="lode-bench-")
@@ -112,7 +115,7 @@ def main():
                     if tool == "lode" and turn == options.runs - 1 and os.path.exists(out):
                         results.setdefault("files", {})[name] = recording_figures(out)
             print("\n%s (%d runs)" % (name, options.runs))
-            table = {t: [statistics.median(column) for column in zip(*rows)] for t, rows in figures.items()}
+            table = {t: [statistics.median(column) for column in zip(*rows)] for t, rows in figures.items() if rows}
             base = table.get("plain")
             for tool, (own, everything, wall, resident) in table.items():
                 if name == "empty script":

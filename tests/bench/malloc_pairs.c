@@ -1,4 +1,5 @@
-/* Pairs of malloc and free under a stack of 30 frames that is entered anew for every pair.  Arguments: pairs, threads. */
+/* Pairs of malloc and free under a stack of 30 frames that is entered anew for every pair.
+ * Arguments: pairs, threads, ways (1 or 64: how many different stacks there are, of which each pair takes any). */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -6,13 +7,23 @@
 #include <time.h>
 
 static long pairs;
+static unsigned ways = 1;
 
-__attribute__((noinline)) static void *allocate(int depth, size_t size)
-{
-	void *p = depth ? allocate(depth - 1, size) : malloc(size);
-	__asm__ volatile("" : "+r"(p) : : "memory");
-	return p;
-}
+static void *left(int depth, unsigned way, size_t size);
+static void *right(int depth, unsigned way, size_t size);
+
+/* The lowest bits of `way` choose the functions of the last six frames. */
+#define STEP(name)                                                                              \
+	__attribute__((noinline)) static void *name(int depth, unsigned way, size_t size)        \
+	{                                                                                       \
+		void *p = depth == 0 ? malloc(size) :                                           \
+			  depth < 7 && way >> (depth - 1) & 1 ? right(depth - 1, way, size) :  \
+								 left(depth - 1, way, size);    \
+		__asm__ volatile("" : "+r"(p) : : "memory");                                    \
+		return p;                                                                       \
+	}
+STEP(left)
+STEP(right)
 
 static void *works(void *k)
 {
@@ -21,7 +32,7 @@ static void *works(void *k)
 	for (long i = 0; i < pairs; i++) {
 		seed = seed * 1103515245 + 12345;
 		free(live[i % 64]);
-		live[i % 64] = allocate(28, 16 + (seed >> 16) % 497);
+		live[i % 64] = left(27, (seed >> 25) & (ways - 1), 16 + (seed >> 16) % 497);
 	}
 	for (int i = 0; i < 64; i++)
 		free(live[i]);
@@ -34,6 +45,7 @@ int main(int argc, char **argv)
 	pthread_t thread[64];
 	struct timespec t;
 
+	ways = argc > 3 ? (unsigned)atoi(argv[3]) : 1;
 	pairs = (argc > 1 ? atol(argv[1]) : 1000000) / threads;
 	for (intptr_t i = 0; i < threads; i++)
 		if (pthread_create(&thread[i], NULL, works, (void *)i))

@@ -23,9 +23,9 @@ def bytearrays(n, depth=11):
 
 what, scale = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
 if what == "fib":
-    fib(27 if scale >= 1 else 23)
+    fib(35 if scale >= 1 else 30)
 elif what == "churn":
-    churn(int(500000 * scale))
+    churn(int(5000000 * scale))
 elif what == "bytearrays":
-    bytearrays(int(2000000 * scale))
+    bytearrays(int(8000000 * scale))
 sys.stderr.write("cpu %f\n" % time.process_time())
