@@ -15,7 +15,8 @@
 /* The parts in their order; --measure chooses one, of any measure. */
 static const enum lode_measure parts[] = {LODE_MEASURE_CPU, LODE_MEASURE_PEAK, LODE_MEASURE_LEAKED};
 
-enum { TOP_ROWS = 10, LEAK_ROWS = 5, PROCESS_ROWS = 4, NOTICE_ROWS = 6 };
+enum { TOP_ROWS = 8, LINE_ROWS = 5, LEAK_ROWS = 5, PROCESS_ROWS = 4, NOTICE_ROWS = 6 };
+enum { COMMAND_COLUMNS = 100 }; /* of a command line; --json and lode info have all of it */
 
 static bool has(const struct lode_profile *p, enum lode_measure m)
 {
@@ -41,12 +42,13 @@ static void print_processes(const struct lode_profile *p, const struct lode_outp
 	for (size_t i = 0; i < shown; i++) {
 		const struct lode_profile_process *r = &p->processes[i];
 		char cpu[LODE_UNIT_MAX], peak[LODE_UNIT_MAX];
+		bool is_narrow = out->width && out->width / 2 < COMMAND_COLUMNS;
 		fprintf(out->f, "  %" PRId64 "  ", r->pid);
-		lode_put_fitting(out->f,
-				 r->command && *r->command ? r->command
-				 : r->executable           ? r->executable
-							   : "?",
-				 out->width ? out->width / 2 : 0, out->has_utf8);
+		lode_put_beginning(out->f,
+				   r->command && *r->command ? r->command
+				   : r->executable           ? r->executable
+							     : "?",
+				   is_narrow ? out->width / 2 : COMMAND_COLUMNS);
 		if (r->cpu_ns)
 			fprintf(out->f, ", CPU %s", lode_format_ns(cpu, (int64_t)r->cpu_ns));
 		if (r->peak_bytes)
@@ -56,8 +58,8 @@ static void print_processes(const struct lode_profile *p, const struct lode_outp
 		fputc('\n', out->f);
 	}
 	if (shown < p->process_count)
-		fprintf(out->f, "  and %zu more processes; see lode info\n",
-			p->process_count - shown);
+		fprintf(out->f, "  and %zu more process%s; see lode info\n",
+			p->process_count - shown, p->process_count - shown == 1 ? "" : "es");
 }
 
 static void print_head(const struct lode_profile *p, const struct lode_output *out)
@@ -93,6 +95,10 @@ static void put_part_title(const struct lode_output *out, const struct lode_prof
 			   enum lode_measure m, enum lode_by by)
 {
 	char value[LODE_UNIT_MAX], time[LODE_UNIT_MAX], bytes[LODE_UNIT_MAX], count[LODE_UNIT_MAX];
+	char processes[64] = "";
+	if (p->process_count > 1)
+		snprintf(processes, sizeof(processes), " at the ends of %zu processes",
+			 p->process_count);
 	lode_format_unit(value, lode_measure_units[m], p->total[m]);
 	fprintf(out->f, "\n%s", lode_style(out, LODE_STYLE_TITLE));
 	if (m == LODE_MEASURE_PEAK)
@@ -103,13 +109,38 @@ static void put_part_title(const struct lode_output *out, const struct lode_prof
 			lode_format_count(count, p->total[LODE_MEASURE_ALLOCATIONS]),
 			lode_by_words[by]);
 	else if (m == LODE_MEASURE_LEAKED)
-		fprintf(out->f, "Not freed: %s, by %s (by stack, with age and growth: lode leaks)",
-			value, lode_by_words[by]);
+		fprintf(out->f,
+			"Not freed: %s%s, by %s (by stack, with age and growth: lode leaks)", value,
+			processes, lode_by_words[by]);
 	else if (m == LODE_MEASURE_CPU)
 		fprintf(out->f, "CPU time %s, by %s", value, lode_by_words[by]);
 	else
 		fprintf(out->f, "%s: %s, by %s", lode_measure_texts[m], value, lode_by_words[by]);
 	fprintf(out->f, "%s\n", lode_style(out, LODE_STYLE_PLAIN));
+}
+
+/* The page is short: what only calls others can go. */
+static void drop_callers(struct lode_view *v, const struct lode_view_options *o)
+{
+	while (o->limit < 0 && o->sort < 0 && v->row_count && !v->rows[v->row_count - 1].self)
+		v->row_count--;
+}
+
+/* Where in the Python code the time goes, whatever native code it runs; nothing without Python. */
+static void print_lines(const struct lode_profile *p, const struct lode_view_options *o,
+			const struct lode_output *out)
+{
+	struct lode_view v;
+	lode_view_init(&v, p, LODE_MEASURE_CPU, LODE_BY_PYTHON_LINE);
+	if (o->sort >= 0)
+		lode_view_sort(&v, (enum lode_sort)o->sort);
+	drop_callers(&v, o);
+	if (v.row_count) {
+		fprintf(out->f, "\n%sCPU by Python line%s\n", lode_style(out, LODE_STYLE_TITLE),
+			lode_style(out, LODE_STYLE_PLAIN));
+		lode_page_rows(out, &v, lode_page_limit(o, LINE_ROWS));
+	}
+	lode_view_release(&v);
 }
 
 static void print_part(const struct lode_profile *p, const struct lode_view_options *o,
@@ -121,9 +152,7 @@ static void print_part(const struct lode_profile *p, const struct lode_view_opti
 	lode_view_init(&v, p, m, by_of(o, m));
 	if (o->sort >= 0)
 		lode_view_sort(&v, (enum lode_sort)o->sort);
-	if (o->limit < 0 && o->sort < 0) /* the page is short: what only calls others can go */
-		while (v.row_count && !v.rows[v.row_count - 1].self)
-			v.row_count--;
+	drop_callers(&v, o);
 	lode_page_rows(out, &v, lode_page_limit(o, is_one_of_many ? LEAK_ROWS : TOP_ROWS));
 	lode_page_late(out, p, m);
 	lode_view_release(&v);
@@ -155,6 +184,8 @@ static void print_parts(const struct lode_profile *p, const struct lode_view_opt
 		if (!has(p, parts[i]))
 			continue;
 		print_part(p, o, out, parts[i]);
+		if (parts[i] == LODE_MEASURE_CPU && o->by < 0)
+			print_lines(p, o, out);
 		shown++;
 	}
 	if (!shown)
@@ -179,14 +210,15 @@ static void print_text(const struct lode_profile *p, const struct lode_view_opti
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void put_part(struct lode_json *j, const struct lode_profile *p,
-		     const struct lode_view_options *o, enum lode_measure m)
+		     const struct lode_view_options *o, const char *name, enum lode_measure m,
+		     enum lode_by by)
 {
 	struct lode_view v;
 	if (!p->self[m])
 		return;
-	lode_view_init(&v, p, m, by_of(o, m));
+	lode_view_init(&v, p, m, by);
 	lode_json_line(j);
-	lode_json_key(j, lode_measure_words[m]);
+	lode_json_key(j, name);
 	lode_json_open(j, '{');
 	lode_json_put_text(j, "unit", lode_measure_units[m]);
 	lode_json_put_int(j, "total", p->total[m]);
@@ -232,7 +264,8 @@ static void print_json(const struct lode_profile *p, const struct lode_view_opti
 	lode_json_key(&j, "parts");
 	lode_json_open(&j, '{');
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		put_part(&j, p, o, parts[i]);
+		put_part(&j, p, o, lode_measure_words[parts[i]], parts[i], by_of(o, parts[i]));
+	put_part(&j, p, o, "cpu_by_python_line", LODE_MEASURE_CPU, LODE_BY_PYTHON_LINE);
 	lode_json_close(&j, '}');
 	lode_json_line(&j);
 	lode_view_init(&v, p, m, o->by < 0 ? LODE_BY_FUNCTION : (enum lode_by)o->by);

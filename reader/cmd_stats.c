@@ -53,6 +53,21 @@ static const char *how_text(size_t how)
 	X("raw_bytes", "bytes", "its records before compression", (s)->raw_bytes)                 \
 	X("blocks", "count", "its blocks", (s)->blocks)
 
+/* One row of the allocators' table.  The last one is what the program mapped itself: with it the rows are what was
+ * allocated in all. */
+struct how {
+	const char *text;
+	uint64_t count, bytes;
+};
+enum { HOWS = LODE_PROFILE_HOWS + 1 };
+
+static struct how how_of(const struct lode_profile_stats *s, size_t i)
+{
+	if (i == LODE_PROFILE_HOWS)
+		return (struct how){"mappings", s->mapped_count, s->mapped_bytes};
+	return (struct how){how_text(i), s->how_count[i], s->how_bytes[i]};
+}
+
 static double per_second(uint64_t n, uint64_t ns)
 {
 	return ns ? (double)n * 1e9 / (double)ns : 0;
@@ -133,18 +148,19 @@ static void print_hows(const struct lode_profile *p, const struct lode_output *o
 	const struct lode_profile_stats *s = &p->stats;
 	int64_t calls = 0, bytes = 0;
 	struct lode_table t;
-	for (size_t i = 0; i < LODE_PROFILE_HOWS; i++) {
-		calls += (int64_t)s->how_count[i];
-		bytes += (int64_t)s->how_bytes[i];
+	for (size_t i = 0; i < HOWS; i++) {
+		calls += (int64_t)how_of(s, i).count;
+		bytes += (int64_t)how_of(s, i).bytes;
 	}
 	if (!calls)
 		return;
 	put_title(out, "Allocators");
 	lode_table_init(&t, titles, 6);
-	for (size_t i = 0; i < LODE_PROFILE_HOWS; i++) {
+	for (size_t i = 0; i < HOWS; i++) {
 		char a[LODE_UNIT_MAX], b[LODE_UNIT_MAX], c[LODE_UNIT_MAX], d[LODE_UNIT_MAX],
 			e[LODE_UNIT_MAX];
-		int64_t n = (int64_t)s->how_count[i], size = (int64_t)s->how_bytes[i];
+		const struct how how = how_of(s, i);
+		int64_t n = (int64_t)how.count, size = (int64_t)how.bytes;
 		if (n)
 			lode_table_add(&t, LODE_STYLE_PLAIN,
 				       (const char *const[]){lode_format_count(a, n),
@@ -152,7 +168,7 @@ static void print_hows(const struct lode_profile *p, const struct lode_output *o
 							     lode_format_bytes(c, size),
 							     lode_format_percent(d, size, bytes),
 							     lode_format_bytes(e, size / n),
-							     how_text(i)});
+							     how.text});
 	}
 	lode_table_print(&t, out);
 	lode_table_release(&t);
@@ -206,13 +222,14 @@ static void put_hows(struct lode_json *j, const struct lode_profile_stats *s)
 	lode_json_line(j);
 	lode_json_key(j, "allocators");
 	lode_json_open(j, '[');
-	for (size_t i = 0; i < LODE_PROFILE_HOWS; i++) {
-		if (!s->how_count[i])
+	for (size_t i = 0; i < HOWS; i++) {
+		const struct how how = how_of(s, i);
+		if (!how.count)
 			continue;
 		lode_json_open(j, '{');
-		lode_json_put_text(j, "name", how_text(i));
-		lode_json_put_int(j, "count", (int64_t)s->how_count[i]);
-		lode_json_put_int(j, "bytes", (int64_t)s->how_bytes[i]);
+		lode_json_put_text(j, "name", how.text);
+		lode_json_put_int(j, "count", (int64_t)how.count);
+		lode_json_put_int(j, "bytes", (int64_t)how.bytes);
 		lode_json_close(j, '}');
 	}
 	lode_json_close(j, ']');

@@ -232,6 +232,16 @@ static uint32_t descend(struct frames *x, uint32_t at, uint32_t id, uint32_t roo
 	return at;
 }
 
+/* For a stack of which --python or --native dropped every frame: native threads under --python. */
+static uint32_t of_the_other_kind(struct frames *x, uint32_t root)
+{
+	struct lode_frame f = {.kind = LODE_FRAME_SPECIAL};
+	if (!x->options->only_python && !x->options->only_native)
+		return root;
+	f.name = intern(x, x->options->only_python ? "<no Python frame>" : "<no native frame>");
+	return lode_tree_child(x->tree, root, lode_tree_frame(x->tree, &f));
+}
+
 static uint32_t place_of(struct frames *x, uint32_t root, uint32_t id)
 {
 	const struct lode_nodes *nodes = &x->result->nodes[x->process];
@@ -251,7 +261,8 @@ static uint32_t place_of(struct frames *x, uint32_t root, uint32_t id)
 	uint32_t at = id ? x->places[id].node : root;
 	while (n--)
 		at = descend(x, at, x->path[n], root, false);
-	return at == root ? descend(x, at, leaf, root, true) : at;
+	at = at == root ? descend(x, at, leaf, root, true) : at;
+	return at == root ? of_the_other_kind(x, root) : at;
 }
 
 static uint32_t process_root(struct frames *x, uint32_t process)

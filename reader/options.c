@@ -10,7 +10,7 @@
 #include "lib/error.h"
 
 const char *const lode_by_words[] = {"function", "line",    "file", "module", "stack",
-				     "thread",   "process", "type", "site",   NULL};
+				     "thread",   "process", "type", "site",   "python-line", NULL};
 const char *const lode_sort_words[] = {"self", "total", "count", "name", NULL};
 static const char *const measure_words[] = {
 #define X(id, word, unit, text) word,
@@ -45,7 +45,7 @@ const struct lode_option lode_view_option_rows[] = {
 	 "what is counted: cpu, wall, allocated, allocations, live, peak, leaked, temporary"},
 	{"by", 0, LODE_OPTION_WORD, ROWS | REPORT, FIELD(by), "WHAT", lode_by_words,
 	 "what rows are: function, line, file, module, stack, thread, process, site (Python "
-	 "function)"},
+	 "function), python-line"},
 	{"sort", 0, LODE_OPTION_WORD, ROWS | REPORT, FIELD(sort), "COLUMN", lode_sort_words,
 	 "self, total, count or name"},
 	{"limit", 'n', LODE_OPTION_NUMBER, ROWS | REPORT | TREE, FIELD(limit), "N", NULL,

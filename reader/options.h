@@ -81,6 +81,7 @@ enum lode_by {
 	LODE_BY_PROCESS,
 	LODE_BY_TYPE,
 	LODE_BY_SITE, /* the innermost Python function; native frames below it are its own */
+	LODE_BY_PYTHON_LINE, /* its line; stacks without Python have no row */
 };
 extern const char *const lode_by_words[];
 

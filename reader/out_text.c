@@ -161,6 +161,22 @@ static const char *skip_columns(const char *s, size_t n)
 	return s;
 }
 
+void lode_put_beginning(FILE *f, const char *s, unsigned columns)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+	if (!memory)
+		return;
+	lode_put_text(memory, s);
+	fclose(memory);
+	if (columns_of(text) <= columns)
+		fputs(text, f);
+	else
+		fprintf(f, "%.*s...", (int)(skip_columns(text, columns - 3) - text), text);
+	free(text);
+}
+
 void lode_put_fitting(FILE *f, const char *s, unsigned columns, bool has_utf8)
 {
 	char *text = NULL;

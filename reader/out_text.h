@@ -55,6 +55,8 @@ void lode_table_release(struct lode_table *t);
  */
 enum lode_style lode_style_of_share(int64_t part, int64_t whole);
 
+/* Escaped, and of what is longer than `columns` the beginning and "...".  Only for people. */
+void lode_put_beginning(FILE *f, const char *s, unsigned columns);
 /* Escaped, and cut in its middle to `columns` (0: no limit).  Only for people. */
 void lode_put_fitting(FILE *f, const char *s, unsigned columns, bool has_utf8);
 

@@ -65,9 +65,11 @@ void lode_page_title(const struct lode_output *out, const struct lode_profile *p
 static const char *row_word(enum lode_by by, bool is_one)
 {
 	static const char *const one[] = {"function", "line",    "file", "module", "stack",
-					  "thread",   "process", "type", "site"};
+					  "thread",   "process", "type", "site",
+					  "line"};
 	static const char *const many[] = {"functions", "lines",     "files", "modules", "stacks",
-					   "threads",   "processes", "types", "sites"};
+					   "threads",   "processes", "types", "sites",
+					   "lines"};
 	return (is_one ? one : many)[by];
 }
 

@@ -104,6 +104,7 @@ struct lode_profile_stats {
 	uint64_t inherited_frees;  /* the same in forked processes: their parent's blocks */
 	uint64_t replaced_blocks;  /* allocated where a block was still live: its free was not seen */
 	uint64_t maps, unmaps;
+	uint64_t mapped_count, mapped_bytes; /* of the maps, those that are allocations: not files, reservations, arenas */
 	uint64_t samples, late_samples, residues;
 	uint64_t how_count[LODE_PROFILE_HOWS], how_bytes[LODE_PROFILE_HOWS]; /* by enum lode_how */
 	uint64_t size_count[LODE_PROFILE_SIZES]; /* allocations of 0, 1, 2-3, 4-7, 8-15, ... bytes */

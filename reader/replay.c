@@ -211,6 +211,8 @@ static void apply_map(struct replay *r, struct lane *l, const struct lode_event 
 	r->threads[l->thread].last_address = m.start;
 	if (is_memory(m.category)) {
 		acquire(r, s, m.stack, (struct amount){bytes, s->count_unit}, e->time);
+		r->stats.mapped_count++;
+		r->stats.mapped_bytes += bytes;
 		return;
 	}
 	struct category_total *c = category_total(r, m.category);

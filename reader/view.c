@@ -91,6 +91,7 @@ static struct key key_of_frame(const struct lode_frame *f, enum lode_by by)
 	case LODE_BY_SITE:
 		return (struct key){f->name, f->file, f->module, is_python ? f->first_line : 0};
 	case LODE_BY_LINE:
+	case LODE_BY_PYTHON_LINE:
 		return (struct key){f->name, f->file, f->module, f->line};
 	case LODE_BY_FILE:
 		return (struct key){NULL, f->file, f->file ? NULL : f->module, 0};
@@ -122,6 +123,13 @@ static void give_natives_to_python(struct lode_view *v)
 	free(is_python);
 }
 
+/* A thread as root frame is no function. */
+static bool has_row(const struct lode_frame *f, enum lode_by by)
+{
+	return by == LODE_BY_PYTHON_LINE ? f->kind == LODE_FRAME_PYTHON
+					 : f->kind != LODE_FRAME_THREAD;
+}
+
 /* Frames are interned, so each is hashed once, not once a node. */
 static void group_by_frame(struct lode_view *v, struct groups *g)
 {
@@ -129,14 +137,12 @@ static void group_by_frame(struct lode_view *v, struct groups *g)
 	uint32_t *of_frame = lode_alloc_zeroed(p->frame_count + 1, sizeof(*of_frame));
 	for (size_t i = 0; i < p->frame_count; i++) {
 		struct key k = key_of_frame(&p->frames[i], v->by);
-		bool is_own = p->frames[i].kind !=
-			      LODE_FRAME_THREAD; /* a thread as root frame is no function */
-		of_frame[i] = is_own ? group_of(g, &k) : LODE_NO_GROUP;
+		of_frame[i] = has_row(&p->frames[i], v->by) ? group_of(g, &k) : LODE_NO_GROUP;
 	}
 	for (size_t i = 1; i < p->node_count; i++)
 		v->group_of_node[i] = of_frame[p->nodes[i].frame];
 	free(of_frame);
-	if (v->by == LODE_BY_SITE)
+	if (v->by == LODE_BY_SITE || v->by == LODE_BY_PYTHON_LINE)
 		give_natives_to_python(v);
 }
 
@@ -317,7 +323,7 @@ static void name_row(struct lode_view *v, struct lode_row *r)
 	r->name = f->name;
 	if (v->by == LODE_BY_FUNCTION || v->by == LODE_BY_SITE)
 		r->line = f->first_line;
-	else if (v->by == LODE_BY_LINE || v->by == LODE_BY_STACK)
+	else if (v->by == LODE_BY_LINE || v->by == LODE_BY_PYTHON_LINE || v->by == LODE_BY_STACK)
 		r->line = f->line;
 	else if (v->by == LODE_BY_FILE)
 		r->name = f->file ? f->file : f->module ? f->module : f->name;
@@ -373,7 +379,7 @@ static void make_rows(struct lode_view *v)
 		name_row(v, &r);
 		v->rows[v->row_count++] = r;
 	}
-	if (is_recorded)
+	if (is_recorded && v->by != LODE_BY_PYTHON_LINE)
 		add_frameless(v);
 	free(sums);
 }
@@ -452,6 +458,7 @@ const char *lode_row_label(const struct lode_view *v, const struct lode_row *r, 
 	case LODE_BY_SITE:
 		return lode_frame_label(&f, false, buf, n);
 	case LODE_BY_LINE:
+	case LODE_BY_PYTHON_LINE:
 	case LODE_BY_STACK:
 		return lode_frame_label(&f, true, buf, n);
 	case LODE_BY_THREAD:
