@@ -111,7 +111,6 @@ static int image_has_build_id(const struct image *im, const void *build_id, size
 {
 	const void *own;
 	const ssize_t n = dwelf_elf_gnu_build_id(im->elf, &own);
-
 	return n > 0 && (size_t)n == bytes && memcmp(own, build_id, bytes) == 0;
 }
 
@@ -132,6 +131,19 @@ static Elf_Scn *section_named(const struct image *im, const char *name)
 	return NULL;
 }
 
+const void *lode_dwarf_section(struct lode_dwarf *d, const char *name, uint64_t *address, size_t *bytes)
+{
+	Elf_Scn *s = section_named(&d->file, name);
+	Elf_Data *data = s ? elf_rawdata(s, NULL) : NULL;
+	GElf_Shdr h;
+
+	if (!data || !gelf_getshdr(s, &h))
+		return NULL;
+	*address = h.sh_addr;
+	*bytes = data->d_size;
+	return data->d_buf;
+}
+
 static int has_dwarf(const struct image *im)
 {
 	return section_named(im, ".debug_info") || section_named(im, ".zdebug_info");
@@ -140,14 +152,9 @@ static int has_dwarf(const struct image *im)
 /* ---- separate debug files ------------------------------------------------------------------------ */
 static int open_by_build_id(struct image *im, const char *root, const uint8_t *id, size_t bytes)
 {
-	char path[PATH_MAX], hex[2 * 64 + 1];
+	char path[PATH_MAX];
 
-	if (bytes < 2 || bytes > 64)
-		return -1;
-	for (size_t i = 0; i < bytes; i++)
-		snprintf(hex + 2 * i, 3, "%02x", id[i]);
-	snprintf(path, sizeof(path), "%s/usr/lib/debug/.build-id/%.2s/%s.debug", root, hex, hex + 2);
-	if (image_open(im, path))
+	if (lode_path_of_debug(path, sizeof(path), root, id, bytes) || image_open(im, path))
 		return -1;
 	if (image_has_build_id(im, id, bytes))
 		return 0;
@@ -273,7 +280,6 @@ static const struct range *code_at(const struct lode_dwarf *d, uint64_t address)
 static int is_code(const struct lode_dwarf *d, uint64_t lo, uint64_t hi)
 {
 	const struct range *c = lo < hi ? code_at(d, lo) : NULL;
-
 	return c && hi <= c->hi;
 }
 
@@ -544,7 +550,7 @@ void lode_dwarf_symbols(struct lode_dwarf *d, lode_dwarf_symbol_fn *fn, void *ar
 }
 
 /* ---- units --------------------------------------------------------------------------------------- */
-/* Sections that dwarf_begin_elf would inflate for nothing; sh_type NOBITS makes it pass them by. */
+/* What dwarf_begin_elf would inflate for nothing; sh_type NOBITS makes it pass by. */
 static void hide_unused(const struct image *im)
 {
 	static const char *const unused[] = { "debug_loc", "debug_macro", "debug_macinfo", "debug_frame",
@@ -614,7 +620,6 @@ static void open_dwarf(struct lode_dwarf *d)
 	find_alt(d, im);
 	find_units(d);
 }
-
 
 /* The next range that is code: linkers leave 0 or -1 where they dropped a function. */
 static ptrdiff_t next_range(const struct lode_dwarf *d, Dwarf_Die *die, ptrdiff_t at, Dwarf_Addr *base, struct range *r)

@@ -19,6 +19,9 @@ struct lode_dwarf *lode_dwarf_open(const char *path, const char *sysroot, const 
 struct lode_dwarf *lode_dwarf_open_vdso(const void *build_id, size_t build_id_bytes);
 void lode_dwarf_close(struct lode_dwarf *d);
 
+/* The bytes of a section of the file as they are there, until it is closed; NULL if it has none. */
+const void *lode_dwarf_section(struct lode_dwarf *d, const char *name, uint64_t *address, size_t *bytes);
+
 /* Symbols of code, unsorted; `name` is valid during the call. */
 struct lode_dwarf_symbol {
 	const char *name; /* without @VERSION; PLT entries as name@plt */

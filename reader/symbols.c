@@ -12,6 +12,7 @@
 
 #include "demangle.h"
 #include "dwarf_file.h"
+#include "eh_frame.h"
 #include "lib/error.h"
 #include "symcache.h"
 #include "symindex.h"
@@ -53,6 +54,8 @@ struct lode_symbol_module {
 	int is_cached;   /* the units are those of the cache; the debug data are not open yet */
 	int is_mistaken; /* the cache's, and the debug data have others */
 	int is_new;      /* indexes were made that the cache lacks */
+	struct lode_eh_frame functions;
+	int has_functions;
 	struct hex_name *hex; /* open addressing: the names of nameless addresses */
 	size_t hex_mask, n_hex;
 };
@@ -439,13 +442,27 @@ static const char *qualified_name(struct lode_symbol_module *m, const struct lod
 	return at == node ? symbol_name(m, address) : name;
 }
 
+/* Of a stripped file's function every address is one name: that of its start. */
+static uint64_t function_start(struct lode_symbol_module *m, uint64_t address)
+{
+	struct lode_eh_frame *e = &m->functions;
+	uint64_t start;
+
+	if (!m->has_functions && m->dwarf) {
+		e->header = lode_dwarf_section(m->dwarf, ".eh_frame_hdr", &e->header_address, &e->header_bytes);
+		e->frames = lode_dwarf_section(m->dwarf, ".eh_frame", &e->frame_address, &e->frame_bytes);
+	}
+	m->has_functions = 1;
+	return lode_eh_frame_function(e, address, &start) ? start : address;
+}
+
 static const char *name_without_node(struct lode_symbol_module *m, uint64_t address)
 {
 	const char *name = symbol_name(m, address);
 
 	if (name)
 		return name;
-	return strcmp(m->path, "[vdso]") ? hex_name(m, address) : m->path;
+	return strcmp(m->path, "[vdso]") ? hex_name(m, function_start(m, address)) : m->path;
 }
 
 static const char *string_at(const struct lode_symindex *x, uint32_t offset)

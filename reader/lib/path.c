@@ -1,5 +1,6 @@
 #include "lib/path.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/error.h"
@@ -43,4 +44,17 @@ char *lode_path_join(const char *directory, const char *file)
 	n = append(path, n, file);
 	path[n] = 0;
 	return path;
+}
+
+int lode_path_of_debug(char *path, size_t size, const char *root, const uint8_t *id, size_t id_bytes)
+{
+	char hex[2 * 64 + 1];
+	int n;
+
+	if (id_bytes < 2 || id_bytes > 64)
+		return -1;
+	for (size_t i = 0; i < id_bytes; i++)
+		snprintf(hex + 2 * i, 3, "%02x", id[i]);
+	n = snprintf(path, size, "%s/usr/lib/debug/.build-id/%.2s/%s.debug", root, hex, hex + 2);
+	return n > 0 && (size_t)n < size ? 0 : -1;
 }

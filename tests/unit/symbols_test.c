@@ -1,4 +1,4 @@
-/* link: reader/symbols.c reader/symindex.c reader/symcache.c reader/dwarf.c reader/plt.c reader/demangle.c reader/lib/error.c reader/lib/escape.c reader/lib/zip.c reader/lib/intern.c reader/lib/path.c -ldw -lelf -liberty -lz */
+/* link: reader/symbols.c reader/symindex.c reader/symcache.c reader/dwarf.c reader/eh_frame.c reader/plt.c reader/demangle.c reader/lib/error.c reader/lib/escape.c reader/lib/zip.c reader/lib/intern.c reader/lib/path.c -ldw -lelf -liberty -lz */
 /* The resolver, on this test's own program: its functions, inlined calls and lines are known.  With a file as argument it
  * prints the frames of the addresses on standard input instead, for tests/python/addr2line_agrees.py. */
 #include <setjmp.h>
