@@ -107,6 +107,24 @@ static void native_calls_are_their_python_callers_at_a_site(void **state)
 	lode_view_release(&v);
 }
 
+static void native_calls_are_the_python_line_that_makes_them(void **state)
+{
+	struct lode_profile p = profile(cpu);
+	struct lode_view v;
+	(void)state;
+	lode_view_init(&v, &p, LODE_MEASURE_CPU, LODE_BY_PYTHON_LINE);
+	assert_int_equal(v.row_count, 4);
+	assert_int_equal(row(&v, "main", NULL)->self, 10001);
+	for (size_t i = 0; i < v.row_count; i++) {
+		assert_int_equal(v.rows[i].kind, LODE_FRAME_PYTHON);
+		if (v.rows[i].line == 5)
+			assert_int_equal(v.rows[i].self, 10);
+		if (v.rows[i].line == 6)
+			assert_int_equal(v.rows[i].self, 1100);
+	}
+	lode_view_release(&v);
+}
+
 static void every_stack_with_a_value_is_a_row_and_nothing_is_counted_twice(void **state)
 {
 	struct lode_profile p = profile(cpu);
@@ -139,7 +157,9 @@ static void a_measure_that_was_not_recorded_has_no_rows(void **state)
 	struct lode_profile p = profile(cpu), empty = {0};
 	struct lode_view v;
 	(void)state;
-	for (int by = LODE_BY_FUNCTION; by < LODE_BY_TYPE; by++) {
+	for (int by = LODE_BY_FUNCTION; by <= LODE_BY_PYTHON_LINE; by++) {
+		if (by == LODE_BY_TYPE)
+			continue;
 		lode_view_init(&v, &p, LODE_MEASURE_PEAK, (enum lode_by)by);
 		assert_int_equal(v.row_count, 0);
 		lode_view_release(&v);
@@ -217,6 +237,7 @@ int main(void)
 		cmocka_unit_test(functions_of_one_name_in_two_files_are_two),
 		cmocka_unit_test(lines_of_one_function_are_rows_of_their_own),
 		cmocka_unit_test(native_calls_are_their_python_callers_at_a_site),
+		cmocka_unit_test(native_calls_are_the_python_line_that_makes_them),
 		cmocka_unit_test(every_stack_with_a_value_is_a_row_and_nothing_is_counted_twice),
 		cmocka_unit_test(a_stack_that_lost_all_frames_still_counts),
 		cmocka_unit_test(a_measure_that_was_not_recorded_has_no_rows),
