@@ -71,6 +71,8 @@ void lode_capture_reset(struct lode_thread *t)
 {
 	replay_reset(t);
 	t->path_depth = 0;
+	for (unsigned i = 0; i < LODE_PROBES; i++)
+		t->probes[i].sp = 0; /* another stack may lie there */
 }
 
 static void replay_remember(struct lode_thread *t, uint32_t hash, const struct replay *now, uint32_t stack,
@@ -282,7 +284,47 @@ static uint32_t walk(struct lode_thread *t, struct lode_unwind *u, struct lode_p
 	return stack;
 }
 
-static LODE_COLD uint32_t capture_slow(struct lode_thread *t, uint32_t hash, const struct replay *now)
+static inline struct lode_probe *probe_at(struct lode_thread *t, const struct replay *now)
+{
+	return &t->probes[(now->sp >> 4 ^ now->pc) % LODE_PROBES];
+}
+
+/* What the stack holds where the last walk from here found return addresses.  Only a hint for the look-up: whatever the
+ * words are, the replay verifies.  They lie above sp on the thread's own stack, so they can be read. */
+static inline uintptr_t probe_words(struct lode_thread *t, const struct replay *now)
+{
+	const struct lode_probe *p = probe_at(t, now);
+	uintptr_t h = 0;
+	if (p->sp != now->sp || p->pc != now->pc)
+		return 0;
+	for (uint32_t i = 0; i < p->count; i++)
+		h = (h << 5 | h >> 59) ^ *(const volatile uintptr_t *)(now->sp + p->offset[i]);
+	return h * 0x9e3779b97f4a7c15u;
+}
+
+static inline uint32_t hash_of(struct lode_thread *t, const struct replay *now)
+{
+	/* under Python the innermost position tells the paths apart */
+	uintptr_t words = now->python_frame ? 0 : probe_words(t, now);
+	return replay_hash(now->sp, now->pc, now->python_frame, now->python_instruction ^ words);
+}
+
+static void probe_learn(struct lode_thread *t, const struct replay *now, const struct lode_unwind *u)
+{
+	struct lode_probe *p = probe_at(t, now);
+	if ((p->sp == now->sp && p->pc == now->pc) || now->sp < t->stack_low || now->sp >= t->stack_high)
+		return;
+	p->sp = now->sp;
+	p->pc = now->pc;
+	p->count = 0;
+	for (uint32_t i = 0; i < u->slot_count && p->count < LODE_PROBE_WORDS; i++) {
+		uintptr_t address = (uintptr_t)t->native_slots[i].address;
+		if (address >= now->sp && address - now->sp < UINT32_MAX && address + sizeof address <= t->stack_high)
+			p->offset[p->count++] = (uint32_t)(address - now->sp);
+	}
+}
+
+static LODE_COLD uint32_t capture_slow(struct lode_thread *t, const struct replay *now)
 {
 	/* with Python on the stack: its allocators want a look (python/alloc.h) */
 	if (now->python_state || lode_modules_refresh_wanted() || lode_stacks_wants_room())
@@ -294,8 +336,10 @@ static LODE_COLD uint32_t capture_slow(struct lode_thread *t, uint32_t hash, con
 	uint32_t stack = walk(t, &u, &w);
 	bool is_replayable = !(u.flags & (LODE_UNWIND_NOT_REPLAYABLE | LODE_UNWIND_UNSUPPORTED)) &&
 			     !(w.flags & (LODE_PYTHON_NOT_REPLAYABLE | LODE_PYTHON_DROPPED | LODE_PYTHON_GC));
-	if (is_replayable && stack)
-		replay_remember(t, hash, now, stack, &u, &w);
+	if (is_replayable && stack) {
+		probe_learn(t, now, &u);
+		replay_remember(t, hash_of(t, now), now, stack, &u, &w);
+	}
 	return stack;
 }
 
@@ -308,7 +352,7 @@ uint32_t lode_capture_hook(struct lode_thread *t, const void *frame)
 		lode_python_top(now.python_state, &now.python_frame, &now.python_instruction);
 	now.epoch = lode_modules_epoch();
 	now.code_generation = lode_code_generation();
-	uint32_t hash = replay_hash(now.sp, now.pc, now.python_frame, now.python_instruction);
+	uint32_t hash = hash_of(t, &now);
 	for (uint32_t way = 0; way < WAYS; way++) {
 		uint32_t at = t->replay_index[hash + way];
 		if (!at)
@@ -317,7 +361,7 @@ uint32_t lode_capture_hook(struct lode_thread *t, const void *frame)
 		if (likely(replay_holds(r, &now)))
 			return r->stack;
 	}
-	return capture_slow(t, hash, &now);
+	return capture_slow(t, &now);
 }
 
 uint32_t lode_capture_signal(struct lode_thread *t, struct lode_capture_context *c)

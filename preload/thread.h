@@ -22,6 +22,8 @@
 #define LODE_NATIVE_SLOTS 2048u
 #define LODE_PYTHON_SLOTS 3072u
 #define LODE_REPLAY_INDEX 2048u
+#define LODE_PROBES 64u
+#define LODE_PROBE_WORDS 32u
 #define LODE_REPLAY_BYTES (512u * 1024u)
 #define LODE_ALTERNATE_STACK_BYTES (32u * 1024u)
 #define LODE_HANDLER_STACK_BYTES (24u * 1024u)
@@ -50,6 +52,13 @@ enum lode_attention {
 struct lode_frame_key { /* a frame as a node has it */
 	uint64_t value;
 	uint32_t aux;
+};
+
+/* Where the return addresses of the walks from one place lie: their values tell its many callers' paths apart. */
+struct lode_probe {
+	uintptr_t sp, pc;
+	uint32_t count;
+	uint32_t offset[LODE_PROBE_WORDS]; /* from sp, in bytes; all below the stack's upper end */
 };
 
 struct lode_thread {
@@ -91,6 +100,7 @@ struct lode_thread {
 	/* verified replay (capture.c) */
 	uint32_t replay_used;
 	uint32_t replay_index[LODE_REPLAY_INDEX];
+	struct lode_probe probes[LODE_PROBES];
 	uint8_t replay[LODE_REPLAY_BYTES] __attribute__((aligned(16)));
 	uint8_t alternate[LODE_ALTERNATE_STACK_BYTES] __attribute__((aligned(64)));
 	uint8_t handler_stack[LODE_HANDLER_STACK_BYTES] __attribute__((aligned(64)));
